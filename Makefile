@@ -1,0 +1,38 @@
+# Each target makes what it needs from nothing: a Python >= 3.11 and this file are enough.
+PYTHON ?= python3
+BIN := .venv/bin
+CORE := .venv-core/bin
+PIP_FLAGS := --quiet --disable-pip-version-check
+
+.PHONY: demo test lint bench clean
+
+.venv/core: pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e .
+	@touch $@
+
+.venv/dev: .venv/core
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[dev]"
+	@touch $@
+
+demo: .venv/core
+	$(BIN)/evenmatch demo --out demo
+
+lint: .venv/dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+	rm -rf .venv-core
+	$(PYTHON) -m venv .venv-core
+	$(CORE)/python -m pip install $(PIP_FLAGS) .
+	$(CORE)/python tests/core_only.py
+
+bench: .venv/dev
+	$(BIN)/python benchmarks/audit.py
+
+clean:
+	rm -rf .venv .venv-core demo

@@ -1,0 +1,1 @@
+"""The face: runs embeddings, pairs and measures, and holds the result."""

@@ -1,0 +1,1 @@
+"""What comes in: a validated, frozen EmbeddingSet; readers and writers."""

@@ -1,0 +1,1 @@
+"""The threshold-consistent margin loss and what wraps it."""

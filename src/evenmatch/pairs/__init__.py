@@ -1,0 +1,1 @@
+"""One pass over all pairs: mergeable integer counts per class and threshold."""
