@@ -1,1 +1,5 @@
-"""What comes in: a validated, frozen EmbeddingSet; readers and writers."""
+"""What comes in: a validated, frozen EmbeddingSet, and its readers and writers."""
+
+from evenmatch.embeddings._set import EmbeddingSet as EmbeddingSet
+
+__all__ = ["EmbeddingSet"]
