@@ -81,6 +81,10 @@ def _from_iterable(values: Any, what: str) -> NDArray[Any]:
     if not isinstance(values, Iterable):
         raise InputError(f"{what} is a {type(values).__name__}; pass a sequence with one entry per sample")
     entries = [_unwrapped(value) for value in values]
+    return _objects(entries)
+
+
+def _objects(entries: list[Any]) -> NDArray[Any]:
     array = np.empty(len(entries), dtype=object)
     for row, entry in enumerate(entries):  # one by one: an assignment of the whole list would unpack tuples
         array[row] = entry
@@ -91,7 +95,7 @@ def _unwrapped(value: Any) -> Any:
     """Return the scalar inside a 0-d array or tensor; their hash, if any, is their identity."""
     if isinstance(value, str | int | float | np.generic) or getattr(value, "ndim", None) != 0:
         return value
-    return value.item()
+    return value[()] if isinstance(value, np.ndarray) else value.item()
 
 
 def _checked_native(array: NDArray[Any], what: str) -> NDArray[Any]:
@@ -117,7 +121,7 @@ def _narrow(array: NDArray[Any], what: str) -> NDArray[Any]:
     if types and types <= {bytes, np.bytes_}:
         return _narrow_text(array, np.bytes_, b"\0")
     if types and all(issubclass(kind, int | np.integer) and kind is not bool for kind in types):
-        return _narrow_integers(array, [int(entry) for entry in entries])
+        return _narrow_integers([int(entry) for entry in entries])
     if types == {bool} or types == {np.bool_}:
         return array.astype(bool)
     if types == {float}:
@@ -125,7 +129,12 @@ def _narrow(array: NDArray[Any], what: str) -> NDArray[Any]:
     dtypes = {entry.dtype for entry in entries if isinstance(entry, np.generic)}
     if len(dtypes) == 1 and all(isinstance(entry, np.generic) for entry in entries):
         return np.array(entries, dtype=dtypes.pop())
-    return array.copy()
+    return _objects([_plain(entry) for entry in entries])
+
+
+def _plain(entry: Any) -> Any:
+    """Return the Python value of a numpy scalar; in a mixture, both spellings are the same label."""
+    return entry.item() if isinstance(entry, np.bool_ | np.integer | np.floating | np.str_ | np.bytes_) else entry
 
 
 def _check_entry(entry: Any, row: int, what: str) -> None:
@@ -148,17 +157,17 @@ def _narrow_text(array: NDArray[Any], dtype: type, nul: Any) -> NDArray[Any]:
     entries = array.tolist()
     # numpy's fixed-width text drops trailing NULs, which would merge two labels.
     if max(map(len, entries)) > _WIDEST_TEXT or any(entry.endswith(nul) for entry in entries):
-        return array.copy()
+        return _objects([_plain(entry) for entry in entries])
     return array.astype(dtype)
 
 
-def _narrow_integers(array: NDArray[Any], entries: list[int]) -> NDArray[Any]:
+def _narrow_integers(entries: list[int]) -> NDArray[Any]:
     low, high = min(entries), max(entries)
     if low >= -(2**63) and high < 2**63:
         return np.array(entries, dtype=np.int64)
     if low >= 0 and high < 2**64:
         return np.array(entries, dtype=np.uint64)
-    return array.copy()
+    return _objects(entries)
 
 
 def _refuse_missing(missing: NDArray[np.bool_], what: str) -> None:

@@ -12,7 +12,6 @@ from evenmatch.errors import InputError
 
 __all__ = ["as_vectors", "row_blocks", "row_norms", "to_numpy"]
 
-_BLOCK_ROWS = 1024
 _BLOCK_VALUES = 1 << 18  # 2 MiB of float64: a block stays in the L2 cache while it is squared
 _SMALLEST_TRUSTED_SQUARE = 1e-280  # below it the squares have lost digits to underflow
 
@@ -71,10 +70,10 @@ def as_vectors(embeddings: Any) -> NDArray[Any]:
     return array
 
 
-def row_blocks(vectors: NDArray[Any]) -> Iterator[slice]:
-    """Yield slices that walk all rows in blocks small enough to copy at any `n`."""
+def row_blocks(vectors: NDArray[Any], rows: int = 1024) -> Iterator[slice]:
+    """Yield slices of at most `rows` rows that walk them all, in blocks small enough to copy at any `(n, d)`."""
     n, dim = vectors.shape
-    rows = max(1, min(_BLOCK_ROWS, _BLOCK_VALUES // dim))
+    rows = max(1, min(rows, _BLOCK_VALUES // max(1, dim)))
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
