@@ -26,11 +26,11 @@ def require_file(path: Path) -> None:
         raise InputError(f"{path} cannot be read ({error}); check the path and its permissions") from error
 
 
-def require_magic(path: Path, magic: bytes, kind: str) -> None:
-    """Raise `InputError` unless the file begins as files of its kind do; pickles are named as such."""
+def require_magic(path: Path, magic: bytes, kind: str, *, at: int = 0) -> None:
+    """Raise `InputError` unless `magic` stands at byte `at` of the file; a pickle is named as such."""
     with reading(path, kind), path.open("rb") as file:
-        start = file.read(max(len(magic), 2))
-    if start.startswith(magic):
+        start = file.read(at + max(len(magic), 2))
+    if start[at:].startswith(magic):
         return
     if start[:1] == b"\x80" and start[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         raise InputError(

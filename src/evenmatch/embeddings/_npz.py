@@ -25,7 +25,8 @@ def read_npz(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dict[Ro
     """Return the embeddings and the wanted columns of an archive; other keys are not even read."""
     require_magic(path, b"PK", "a .npz archive")
     columns: dict[Role, Column] = {}
-    with reading(path, "a .npz archive"), np.load(path, allow_pickle=False) as archive:
+    # Opened here because numpy leaves the file open if the archive turns out to be damaged.
+    with reading(path, "a .npz archive"), path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
         if "embeddings" not in archive.files:
             raise missing(path, "key 'embeddings'", archive.files, "save it under that name")
         for role in ROLES:

@@ -72,7 +72,7 @@ def _matrix(path: Path, file: Any, name: str) -> NDArray[Any]:
     for batch in file.iter_batches(batch_size=8192, columns=[name]):
         lists = batch.column(0)
         _refuse_null(path, name, lists, start)
-        lengths = np.asarray(pc.list_value_length(lists))
+        lengths = np.asarray(pc.call_function("list_value_length", [lists]))
         if matrix is None and len(lengths):
             matrix = np.empty((file.metadata.num_rows, int(lengths[0])), dtype=kind.value_type.to_pandas_dtype())
         if matrix is None:

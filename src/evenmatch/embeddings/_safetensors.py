@@ -26,7 +26,7 @@ _HEADER_LIMIT = 100_000_000  # the format's own; readers refuse a longer header
 
 def read_safetensors(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dict[Role, Column]]:
     """Return the tensor `embeddings`, and the wanted columns from tensors or from JSON lists in the metadata."""
-    require_magic(path, b"", _KIND)
+    require_magic(path, b"{", _KIND, at=8)
     from safetensors import safe_open
 
     columns: dict[Role, Column] = {}
@@ -85,4 +85,7 @@ def write_safetensors(path: Path, samples: EmbeddingSet) -> None:
             )
     if len(json.dumps(metadata)) > _HEADER_LIMIT - 10_000:
         raise InputError("the names in labels, groups and ids are too long for a .safetensors header; use .parquet")
+    path.touch()
+    mode = path.stat().st_mode
     save_file(tensors, path, metadata=metadata or None)
+    path.chmod(mode)  # the library makes files that only their owner can read
