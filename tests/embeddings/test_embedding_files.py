@@ -232,6 +232,12 @@ class TestParquet:
         with pytest.raises(InputError, match="row 9000 "):
             load(tmp_path / "x.parquet")
 
+    def test_a_missing_row_in_a_later_batch_is_named(self, tmp_path):
+        rows = [*[[1.0, 2.0]] * 9000, None]
+        pq.write_table(pa.table({"embedding": rows, "label": range(9001)}), tmp_path / "x.parquet")
+        with pytest.raises(InputError, match=r"row 9000 .* is missing"):
+            load(tmp_path / "x.parquet")
+
     def test_missing_labels_are_named_and_ints_beside_them_are_not_cast(self, tmp_path):
         table = pa.table({"embedding": [[1.0], [2.0]], "label": pa.array([2**53 + 1, None], type=pa.int64())})
         pq.write_table(table, tmp_path / "x.parquet")

@@ -235,6 +235,7 @@ class TestLabels:
     def test_partially_ordered_labels_have_one_order(self, labels):
         samples = labelled(labels)
         assert [samples.classes[code] for code in samples.codes] == labels
+        assert samples.classes.tolist() == sorted(labels, key=repr)
 
     @pytest.mark.parametrize(
         "missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), complex("nan")]
