@@ -1,1 +1,70 @@
 """The evenmatch command line: one file a command, no logic of its own."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+import typer
+
+from evenmatch import __version__
+from evenmatch.cli import audit, demo
+from evenmatch.errors import CheckFailed, EvenmatchError
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="evenmatch",
+    help="One match threshold that holds for every class: measure it, calibrate it, ship it, watch it.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("audit")(audit.audit)
+app.command("demo")(demo.demo)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"evenmatch {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(
+        False, "--version", help="Print the version and exit.", callback=_version, is_eager=True
+    ),
+) -> None:
+    """Exit codes: 0 done, 1 a check failed, 2 the input cannot be used (one line on stderr says what to do)."""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the program and return its exit code."""
+    code = _run(arguments)
+    if arguments is None:
+        sys.exit(code)
+    return code
+
+
+def _run(arguments: list[str] | None) -> int:
+    command = typer.main.get_command(app)
+    try:
+        result = command.main(args=arguments, prog_name="evenmatch", standalone_mode=False)
+        return result if isinstance(result, int) else 0
+    except CheckFailed as failure:
+        typer.echo(f"check failed: {failure}", err=True)
+        return 1
+    except EvenmatchError as error:
+        typer.echo(f"error: {error}", err=True)
+        return 2
+    except click.UsageError as error:
+        error.show()
+        return 2
+    except click.ClickException as error:
+        typer.echo(f"error: {error.format_message()}", err=True)
+        return 2
+    except (click.exceptions.Abort, KeyboardInterrupt):
+        typer.echo("interrupted; nothing was written", err=True)
+        return 130

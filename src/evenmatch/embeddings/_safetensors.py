@@ -18,7 +18,7 @@ from evenmatch.errors import InputError
 if TYPE_CHECKING:
     from evenmatch.embeddings._set import EmbeddingSet
 
-__all__ = ["read_safetensors", "write_safetensors"]
+__all__ = ["read_safetensors", "write_safetensors", "write_tensors"]
 
 _KIND = "a .safetensors file"
 _HEADER_LIMIT = 100_000_000  # the format's own; readers refuse a longer header
@@ -85,6 +85,13 @@ def write_safetensors(path: Path, samples: EmbeddingSet) -> None:
             )
     if len(json.dumps(metadata)) > _HEADER_LIMIT - 10_000:
         raise InputError("the names in labels, groups and ids are too long for a .safetensors header; use .parquet")
+    write_tensors(path, tensors, metadata)
+
+
+def write_tensors(path: Path, tensors: dict[str, NDArray[Any]], metadata: dict[str, str]) -> None:
+    """Write contiguous arrays and text to a file that has the permissions of any other new file."""
+    from safetensors.numpy import save_file
+
     path.touch()
     mode = path.stat().st_mode
     save_file(tensors, path, metadata=metadata or None)

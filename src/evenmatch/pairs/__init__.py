@@ -2,6 +2,7 @@
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._grid import ScoreGrid
+from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
 from evenmatch.pairs._run import ENGINES, count_pairs
 
-__all__ = ["ENGINES", "GroupCounts", "PairCounts", "ScoreGrid", "count_pairs"]
+__all__ = ["ENGINES", "GroupCounts", "Neighbours", "PairCounts", "ScoreGrid", "count_pairs", "nearest_neighbours"]

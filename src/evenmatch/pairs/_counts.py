@@ -28,6 +28,8 @@ class GroupCounts:
             symmetric and an unordered pair across groups stands in both of its cells; with one, rows are the
             groups of the queries and columns those of the references.
         positives_accepted, negatives_accepted: the same at each threshold, ``(G, G, T)`` int64.
+        sizes: samples (with a reference set: queries) of each group, ``(G,)`` int64.
+        directed: whether rows are queries and columns references.
     """
 
     names: np.ndarray
@@ -35,16 +37,18 @@ class GroupCounts:
     negatives: np.ndarray
     positives_accepted: np.ndarray
     negatives_accepted: np.ndarray
+    sizes: np.ndarray
+    directed: bool
 
     def __add__(self, other: GroupCounts) -> GroupCounts:
         if not np.array_equal(self.names, other.names):
             raise InputError("these counts belong to different groups; merge counts of one data set only")
-        return GroupCounts(
-            self.names,
-            self.positives + other.positives,
-            self.negatives + other.negatives,
-            self.positives_accepted + other.positives_accepted,
-            self.negatives_accepted + other.negatives_accepted,
+        return replace(
+            self,
+            positives=self.positives + other.positives,
+            negatives=self.negatives + other.negatives,
+            positives_accepted=self.positives_accepted + other.positives_accepted,
+            negatives_accepted=self.negatives_accepted + other.negatives_accepted,
         )
 
 
@@ -105,7 +109,7 @@ class PairCounts:
         return _accepted(self.pooled_negatives)
 
     def index_at_far(self, far: float) -> int:
-        """Lowest grid index whose realised FAR over all negative pairs is at most ``far``; ``grid.size`` is ``+inf``."""
+        """Lowest grid index whose realised FAR over all negative pairs is ≤ ``far``; ``grid.size`` is ``+inf``."""
         allowed = int(far * self.n_negatives)
         allowed += (allowed + 1) / max(self.n_negatives, 1) <= far  # the product may round below a count that fits
         return int(np.searchsorted(-self.accepted_negatives, -allowed))

@@ -126,7 +126,7 @@ class Block:
     """Consecutive sorted samples, loaded."""
 
     def __init__(self, problem: Problem, span: range, cols: bool) -> None:
-        self.start = span.start
+        self.start, self.stop = span.start, span.stop
         self.vectors = (problem.cols if cols else problem.rows).block(span.start, span.stop)
         self._squares = np.empty(0, np.float32)
         if problem.grid.metric == "euclidean":
@@ -220,7 +220,8 @@ def _result(problem: Problem, ladder: Ladder, total: _Tally) -> PairCounts:
             if problem.half:
                 matrix = matrix + matrix.transpose(1, 0, 2) * (1 - np.eye(n_groups, dtype=np.int64))[:, :, None]
             parts.append(matrix)
-        groups = GroupCounts(problem.group_names, *parts)
+        sizes = np.bincount(problem.rows.groups, minlength=n_groups)
+        groups = GroupCounts(problem.group_names, *parts, sizes=sizes, directed=not problem.half)
     best_positive, best_negative, codes = (np.empty(problem.rows.n, dtype) for dtype in ("f4", "f4", "i8"))
     best_positive[problem.rows.order] = total.best_pos
     best_negative[problem.rows.order] = total.best_neg

@@ -57,13 +57,9 @@ def count_tile(scores, row0, col0, half, row_codes, col_starts, col_stops, row_b
                group_pos, group_neg, group_row, group_col, best_pos, best_neg, col_best_pos, col_best_neg):  # fmt: skip
     """Count one tile of scores, rows ``row0 …`` against columns ``col0 …`` of the samples sorted by class.
 
-    Args:
-        scores: the tile, ``(r, c)`` float32.
-        half: within one set only the pairs with column > row are counted, each once.
-        col_starts, col_stops: where each class begins and ends among the columns.
-        row_base, col_base: where each sample's class begins in the flat class tables.
-        first, ladder, splits: the lowest bin with a class threshold; for each bin from there the number of class
-            thresholds at or below its opening; the threshold inside the bin, or +inf (empty if no bin has one).
+    ``scores`` is the tile, ``(r, c)`` float32. With ``half`` only pairs with column > row are counted.
+    ``col_starts`` and ``col_stops`` say where each class lies among the columns, ``row_base`` and ``col_base`` where
+    each sample's class lies in the flat class tables; ``first``, ``ladder`` and ``splits`` are those of `Ladder`.
     """
     n_rows, n_cols = scores.shape
     col_end = col0 + n_cols

@@ -22,9 +22,9 @@ _TABLE_CELLS = 2**25
 def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
     """Grid indices that very probably contain the thresholds of the given FARs, and the range between them.
 
-    Up to 4,096 × 4,096 pairs are scored. Around the sample's threshold for each FAR lies a zone as wide as five standard
-    errors of that FAR (from the spread between rows and between columns, so shared samples are allowed for) in which
-    every grid threshold is taken; between the lowest and the highest zone they are taken at equal steps.
+    Up to 4,096 × 4,096 pairs are scored. Around the sample's threshold for each FAR lies a zone as wide as five
+    standard errors of that FAR (from the spread between rows and between columns, so shared samples are allowed for)
+    in which every grid threshold is taken; between the lowest and the highest zone they are taken at equal steps.
 
     Args:
         problem: samples and classes.
