@@ -79,6 +79,11 @@ def lattice(n: int, dim: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).choice(np.array([-1, 1], np.float32), size=(n, dim))
 
 
+def mirrored(rows: np.ndarray) -> np.ndarray:
+    """The rows and their opposites: their mean is 0, so that Euclidean scores of a lattice are exact as well."""
+    return np.concatenate([rows, -rows])
+
+
 def assert_true(
     counts: PairCounts, case: Case, tolerance: float, scores: np.ndarray | None = None, exact_share: float = 0.9
 ) -> None:
