@@ -70,8 +70,6 @@ def _tensor(path: Path, file: Any, name: str) -> NDArray[Any]:
 
 def write_safetensors(path: Path, samples: EmbeddingSet) -> None:
     """Write tensors for numbers, and JSON lists in the metadata for text and mixed types."""
-    from safetensors.numpy import save_file
-
     tensors = {"embeddings": np.ascontiguousarray(samples.vectors)}
     metadata: dict[str, str] = {}
     for role, column in columns_of(samples).items():
