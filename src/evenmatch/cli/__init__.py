@@ -14,7 +14,8 @@ from evenmatch.errors import CheckFailed, EvenmatchError
 __all__ = ["app", "main"]
 
 # Typer names neither class in public, and whether they are click's or its own depends on its version.
-_UsageError, _CommandError = typer.BadParameter.__mro__[1:3]
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="evenmatch",
@@ -64,8 +65,9 @@ def _run(arguments: list[str] | None) -> int:
         typer.echo(f"error: {error}", err=True)
         return 2
     except _UsageError as error:
-        context = getattr(error, "ctx", None)
-        typer.echo(f"error: {_message(error)}; see {context.command_path if context else 'evenmatch'} --help", err=True)
+        message, context = _message(error), getattr(error, "ctx", None)
+        if message:  # without arguments the help itself has been printed
+            typer.echo(f"error: {message}; see {context.command_path if context else 'evenmatch'} --help", err=True)
         return 2
     except _CommandError as error:
         typer.echo(f"error: {_message(error)}", err=True)
