@@ -47,7 +47,7 @@ def exact_case(across: bool) -> Case:
 
 
 def busy_case() -> Case:
-    return Case(*clusters(1200, 30, dim=4))
+    return Case(*clusters(2400, 30, dim=4))
 
 
 def no_worker_lives() -> bool:
@@ -137,7 +137,7 @@ def test_an_interrupt_from_the_progress_display_ends_the_run_at_once():
     started = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         count(busy_case(), tiles=(1, 1), progress=interrupt)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 8  # of half a minute
     assert len(calls) == 1
     assert calls[0] < 1  # it was the run that was cut short, not its last call
     assert no_worker_lives()
@@ -150,7 +150,7 @@ def test_ctrl_c_ends_the_run_and_its_threads_at_once():
     with pytest.raises(KeyboardInterrupt):
         count(busy_case(), tiles=(1, 1))
     timer.join()
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 8  # of half a minute
     assert no_worker_lives()
 
 
