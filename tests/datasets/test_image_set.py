@@ -109,3 +109,12 @@ def test_glyphs_offer_what_an_image_set_offers() -> None:
     assert few.classes.tolist() == ["A U+0041"]
     assert few.open(0).size == (32, 32)
     assert np.array_equal(np.asarray(few.open(0)), few.images[0])  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_paths_may_be_absolute_or_lie_in_the_root_itself(tmp_path: Path) -> None:
+    trees.image(tmp_path / "elsewhere/a.png")
+    trees.image(tmp_path / "root/b.png")
+    names = [str(tmp_path / "elsewhere/a.png"), "b.png", "/absent.png", "a.png"]
+    images = ImageSet("parts", "all", tmp_path / "root", names, range(4))
+    assert images.missing().tolist() == [2, 3]
+    assert images.open(0).size == images.open(1).size == (4, 4)
