@@ -259,5 +259,5 @@ def test_copies_under_different_labels_are_named_as_the_cause():
 
 def test_counts_without_the_range_are_refused_with_the_way_out():
     counts = Sample(*clusters(20, 10)).count(far=(), thresholds=[0.5])
-    with pytest.raises(InputError, match="not counted at threshold .* pass thresholds="):
+    with pytest.raises(InputError, match=r"not counted at threshold .* pass thresholds="):
         consistency(counts)

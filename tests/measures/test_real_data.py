@@ -52,7 +52,10 @@ def test_real_embeddings_give_what_the_reference_gives(subset):
         np.testing.assert_array_equal(getattr(counts, sign), getattr(own, sign))
         ours, theirs = getattr(counts, f"{sign}_accepted")[:, inside], getattr(own, f"{sign}_accepted")
         assert np.abs(ours - theirs).max() <= 1e-6 * n_pairs
-    truth_pooled = reference.pooled_counts(S, labels, counts.grid.thresholds[1:])
-    for sign in ("positives", "negatives"):
-        ours = getattr(counts, f"accepted_{sign}")[1:-1]
-        assert np.abs(ours - getattr(truth_pooled, f"{sign}_accepted")).max() <= 1e-6 * n_pairs
+    grid = counts.grid.thresholds
+    in_range = (grid >= result.range[0]) & (grid <= result.range[1])
+    for sign, values in (("positives", positive), ("negatives", negative)):
+        difference = np.abs(getattr(counts, f"accepted_{sign}")[:-1] - reference.accepted(values, grid))[1:]
+        assert difference[in_range[1:]].max() <= 1e-6 * n_pairs
+        # where half of all scores lie within 0.15, float32 moves a few more across a threshold
+        assert difference.max() <= 3e-6 * n_pairs
