@@ -159,6 +159,35 @@ def test_chunks_of_a_large_batch_equal_the_whole(batch):
         assert float((chunked - grad).norm() / grad.norm()) < 1e-5
 
 
+MEMORY_OF_TILES = """
+from pathlib import Path
+import torch
+from evenmatch.losses import TCMLoss
+
+def megabytes(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) / 1e3
+
+loss, rows, labels = TCMLoss(chunk_size=1024), torch.randn(8192, 16, requires_grad=True), torch.arange(8192) // 4
+loss(rows[:16], labels[:16]).backward()
+before = megabytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+loss(rows, labels).backward()
+print(megabytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory's high-water mark from /proc")
+def test_tiles_take_less_memory_than_the_matrix():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_OF_TILES], capture_output=True, text=True, timeout=120, check=False
+    )
+    if "PermissionError" in done.stderr:
+        pytest.skip("this machine does not let a process reset its high-water mark")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.5 * 8192 * 8192 * 4 / 1e6
+
+
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
 @pytest.mark.parametrize("chunk_size", [None, 7])
 def test_autocast_computes_in_float32(batch, dtype, chunk_size):
