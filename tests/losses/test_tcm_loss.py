@@ -123,6 +123,9 @@ def test_a_score_at_its_margin_is_active():
     value = loss(rows, torch.tensor([0, 0, 1, 1]))
     assert float(loss.last.share_neg) == 1
     assert float(value) == pytest.approx(0.1 + (0 + 0 + 0.4 + 0.4) / 4)
+    loss = TCMLoss(margin_pos=0.6, margin_neg=0.5)
+    loss(rows, torch.tensor([0, 0, 1, 1]))
+    assert float(loss.last.share_pos) == 1
 
 
 def test_last_reports_what_the_terms_did(batch):
@@ -311,6 +314,8 @@ def test_a_value_that_is_not_finite_shows_in_the_loss(batch, bad):
     with torch.no_grad():
         rows[4, 2] = bad
     assert torch.isnan(TCMLoss()(rows, labels))
+    assert torch.isnan(TCMLoss()(rows, torch.zeros(12, dtype=torch.int64))), "positive pairs alone"
+    assert torch.isnan(TCMLoss()(rows, torch.arange(12))), "negative pairs alone"
 
 
 @pytest.mark.parametrize(
