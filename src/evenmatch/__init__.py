@@ -1,3 +1,39 @@
-"""evenmatch: one match threshold that holds for every class."""
+"""evenmatch: one match threshold that holds for every class.
+
+Measure how consistently one threshold serves all classes of an embedding model (OPIS), train against inconsistency
+(TCM), calibrate the threshold, ship it and watch it. Names are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from evenmatch import datasets, errors
+    from evenmatch.auditing import Audit, audit
+    from evenmatch.embeddings import EmbeddingSet, load, save
 
 __version__ = "0.1.0"
+
+__all__ = ["Audit", "EmbeddingSet", "__version__", "audit", "datasets", "errors", "load", "save"]
+
+_HOME = {
+    "Audit": "evenmatch.auditing",
+    "audit": "evenmatch.auditing",
+    "EmbeddingSet": "evenmatch.embeddings",
+    "load": "evenmatch.embeddings",
+    "save": "evenmatch.embeddings",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        return getattr(importlib.import_module(_HOME[name]), name)
+    if name in __all__:
+        return importlib.import_module(f"evenmatch.{name}")
+    raise AttributeError(f"module 'evenmatch' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

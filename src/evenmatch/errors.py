@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
-__all__ = ["ArtefactError", "CheckFailed", "EvenmatchError", "InputError", "MissingExtraError", "UnreachableTargetError"]
+__all__ = [
+    "ArtefactError",
+    "CheckFailed",
+    "EvenmatchError",
+    "InputError",
+    "MissingExtraError",
+    "UnreachableTargetError",
+]
 
 
 class EvenmatchError(Exception):

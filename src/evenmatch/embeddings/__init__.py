@@ -1,1 +1,9 @@
-"""What comes in: a validated, frozen EmbeddingSet; readers and writers."""
+"""What comes in: a validated, frozen EmbeddingSet, and its readers and writers."""
+
+from evenmatch.embeddings._atomic import atomic_path as atomic_path
+from evenmatch.embeddings._files import load as load
+from evenmatch.embeddings._files import save as save
+from evenmatch.embeddings._safetensors import write_tensors as write_tensors
+from evenmatch.embeddings._set import EmbeddingSet as EmbeddingSet
+
+__all__ = ["EmbeddingSet", "atomic_path", "load", "save", "write_tensors"]

@@ -1,1 +1,37 @@
-"""What the counts mean: pure functions on counts."""
+"""What the counts mean: pure functions on counts, and the frozen results that they fill."""
+
+from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._rates import (
+    Admissible,
+    Curve,
+    equal_error_rate,
+    error_curve,
+    rates_at,
+    tar_at_far,
+    threshold_at_far,
+)
+from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
+from evenmatch.measures._tables import class_table, group_table
+from evenmatch.measures._uncertainty import bca_intervals, class_intervals
+
+__all__ = [
+    "Admissible",
+    "Consistency",
+    "Curve",
+    "bca_intervals",
+    "calibration_range",
+    "check_arguments",
+    "class_intervals",
+    "class_table",
+    "consistency",
+    "equal_error_rate",
+    "error_curve",
+    "group_table",
+    "map_at_r",
+    "rates_at",
+    "recall_at_1",
+    "recall_at_k",
+    "tar_at_far",
+    "threshold_at_far",
+    "utility",
+]

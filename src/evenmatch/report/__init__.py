@@ -1,1 +1,7 @@
-"""Figures and reports, drawn from results."""
+"""Figures, terminal tables and notebook cards, drawn from results; knows no engine."""
+
+from evenmatch.report import figures
+from evenmatch.report._card import audit_card
+from evenmatch.report._terminal import print_audit
+
+__all__ = ["audit_card", "figures", "print_audit"]

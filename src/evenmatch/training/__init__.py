@@ -1,1 +1,5 @@
-"""Training with Lightning."""
+"""Models fitted and judged: the demo."""
+
+from evenmatch.training._demo import DemoResult, run_demo
+
+__all__ = ["DemoResult", "run_demo"]

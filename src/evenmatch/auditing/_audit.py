@@ -1,0 +1,263 @@
+"""Audit: the result of an audit, with many views."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from evenmatch.auditing._headline import headline
+from evenmatch.auditing._plots import AuditPlots
+from evenmatch.measures import (
+    Admissible,
+    Consistency,
+    Curve,
+    class_table,
+    equal_error_rate,
+    error_curve,
+    group_table,
+    rates_at,
+    tar_at_far,
+    threshold_at_far,
+)
+from evenmatch.pairs import PairCounts
+from evenmatch.report import audit_card
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["Audit", "AuditSettings", "DataFacts"]
+
+
+@dataclass(frozen=True)
+class AuditSettings:
+    """What was asked of an audit; see `audit` for the meaning of each."""
+
+    metric: str
+    far: tuple[float, float]
+    beta: float
+    eps: float
+    precision: str
+    engine: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class DataFacts:
+    """What was audited.
+
+    Attributes:
+        name: of the data, for people.
+        n: samples (queries, where there is a reference set).
+        n_references: samples of the reference set, or None.
+        dim: values per embedding.
+        dtype: of the embeddings as given.
+        n_classes: distinct labels.
+        n_defined: those with at least one positive and one negative pair; only they have a utility.
+        fingerprint: SHA-256 of vectors and labels (with a reference set, of both).
+    """
+
+    name: str
+    n: int
+    n_references: int | None
+    dim: int
+    dtype: str
+    n_classes: int
+    n_defined: int
+    fingerprint: str
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Audit:
+    """How consistent one threshold is across the classes of a data set; made by `audit`, kept by `save` and `load`.
+
+    Attributes:
+        counts: the integer counts that everything is derived from.
+        consistency: utility curves, OPIS and ε-OPIS.
+        settings: what was asked.
+        data: what was audited.
+        recall_at_k: for each k asked for, the share of samples with one of their class among the k nearest.
+        map_at_r: mean average precision at R, or None if it was not asked for.
+        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, and ``far`` and ``frr`` at
+            `threshold`: what other classes of the same kind would give, at ``settings.confidence``.
+    """
+
+    counts: PairCounts
+    consistency: Consistency
+    settings: AuditSettings
+    data: DataFacts
+    recall_at_k: Mapping[int, float]
+    map_at_r: float | None
+    intervals: Mapping[str, tuple[float, float]]
+
+    @property
+    def opis(self) -> float:
+        """Operating-point inconsistency score, in [0, 1/4]; 0 where all classes behave alike at every threshold."""
+        return self.consistency.opis
+
+    @property
+    def eps_opis(self) -> float:
+        """The same for the worst classes alone, in [0, 1]."""
+        return self.consistency.eps_opis
+
+    @property
+    def threshold_range(self) -> tuple[float, float]:
+        """The calibration range: the thresholds of the higher and of the lower FAR in ``settings.far``."""
+        return self.consistency.range
+
+    @property
+    def threshold(self) -> float:
+        """The strict end of the calibration range: lowest threshold with a pooled FAR of at most ``min(far)``."""
+        return self.consistency.range[1]
+
+    @cached_property
+    def curve(self) -> Curve:
+        """Pooled FAR and FRR at every threshold of the grid."""
+        return error_curve(self.counts)
+
+    @cached_property
+    def _equal_error(self) -> tuple[float, float]:
+        return equal_error_rate(self.counts)
+
+    @property
+    def eer(self) -> float:
+        """Equal error rate of all pairs."""
+        return self._equal_error[0]
+
+    @property
+    def eer_threshold(self) -> float:
+        """The threshold at which FAR and FRR differ least."""
+        return self._equal_error[1]
+
+    @cached_property
+    def tar_at_far(self) -> dict[float, float | None]:
+        """TAR at FAR 1e-1 … 1e-6; None where fewer than 30 false accepts would decide."""
+        return tar_at_far(self.counts)
+
+    def far_at(self, threshold: float) -> float:
+        """Share of all negative pairs with score ≥ threshold; exact at counted thresholds.
+
+        A threshold between two grid thresholds (5e-5 apart in cosine) is moved up to the next one. For one value
+        exactly as given, audit with ``thresholds=[value]``.
+        """
+        return rates_at(self.counts, threshold)[0]
+
+    def frr_at(self, threshold: float) -> float:
+        """Share of all positive pairs with score < threshold; thresholds as in `far_at`."""
+        return rates_at(self.counts, threshold)[1]
+
+    def threshold_at_far(self, far: float) -> Admissible:
+        """The lowest counted threshold whose realised FAR is at most ``far``, with the rates it realises.
+
+        Raises:
+            UnreachableTargetError: ``far`` is outside [0, 1].
+        """
+        return threshold_at_far(self.counts, far)
+
+    @cached_property
+    def by_class(self) -> pd.DataFrame:
+        """One row a class: n, positives, negatives, utility, opis (its share), far and frr at `threshold`."""
+        return self.by_class_at(self.threshold)
+
+    def by_class_at(self, threshold: float) -> pd.DataFrame:
+        """The same at another counted threshold.
+
+        Raises:
+            InputError: the classes were not counted there; the message says where they were.
+        """
+        return class_table(self.counts, self.consistency, threshold)
+
+    @cached_property
+    def by_group(self) -> pd.DataFrame:
+        """One row a group: n, positives, negatives, far, far_within, frr at `threshold`; empty without groups."""
+        import pandas as pd
+
+        return pd.DataFrame() if self.counts.groups is None else group_table(self.counts, self.threshold)
+
+    def worst_classes(self, n: int = 10) -> pd.DataFrame:
+        """The n defined classes with the lowest mean utility over the calibration range, worst first."""
+        return self.by_class.dropna(subset=["utility"]).sort_values("utility", kind="stable").head(n)
+
+    @property
+    def headline(self) -> str:
+        """What the audit means, in one sentence."""
+        return headline(self.by_class, self.threshold, self.far_at(self.threshold))
+
+    @property
+    def plot(self) -> AuditPlots:
+        """Figures: ``plot.utility(ax=None)``, ``plot.rates()``, ``plot.det()``; each returns matplotlib axes."""
+        return AuditPlots(self)
+
+    def summary(self) -> dict[str, Any]:
+        """Everything but the tables of all classes, as a dict that JSON can hold; NaN is None."""
+        far, frr = rates_at(self.counts, self.threshold)
+        return {
+            "headline": self.headline,
+            "data": {
+                **asdict(self.data),
+                "positives": self.counts.n_positives,
+                "negatives": self.counts.n_negatives,
+            },
+            "settings": {**asdict(self.settings), "far": list(self.settings.far)},
+            "opis": self.opis,
+            "eps_opis": self.eps_opis,
+            "threshold_range": list(self.threshold_range),
+            "threshold": self.threshold,
+            "far": far,
+            "frr": frr,
+            "eer": self.eer,
+            "eer_threshold": self.eer_threshold,
+            "recall_at_k": {str(k): value for k, value in self.recall_at_k.items()},
+            "map_at_r": self.map_at_r,
+            "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
+            "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            "worst_classes": _records(self.worst_classes()),
+            "groups": _records(self.by_group),
+        }
+
+    def save(self, path: str | Path) -> None:
+        """Write the audit to a file, whole or not at all; `load` gives an equal one.
+
+        Raises:
+            InputError: the folder cannot be written to, or a label is of a type that a file cannot hold.
+        """
+        from evenmatch.auditing._store import save
+
+        save(self, Path(path))
+
+    @staticmethod
+    def load(path: str | Path) -> Audit:
+        """Read a saved audit.
+
+        Raises:
+            ArtefactError: the file is not an audit, is damaged, or is of a schema version that this version of
+                evenmatch does not know.
+        """
+        from evenmatch.auditing._store import load
+
+        return load(Path(path))
+
+    def __repr__(self) -> str:
+        return (
+            f"Audit({self.data.name or 'embeddings'}: n={self.data.n}, classes={self.data.n_classes}, "
+            f"OPIS={self.opis:.3g}, ε-OPIS={self.eps_opis:.3g}, threshold={self.threshold:.4f})"
+        )
+
+    def _repr_html_(self) -> str:
+        return audit_card(self.summary())
+
+
+def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON-safe dicts, the index among the columns."""
+    records = []
+    for label, row in zip(table.index.tolist(), table.to_dict("records"), strict=True):
+        safe: dict[str, Any] = {str(table.index.name): label if isinstance(label, str | int | bool) else str(label)}
+        for name, value in row.items():
+            number = value.item() if isinstance(value, np.generic) else value
+            safe[str(name)] = None if number != number else number
+        records.append(safe)
+    return records

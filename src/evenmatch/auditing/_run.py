@@ -1,0 +1,174 @@
+"""em.audit: embeddings in, Audit out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from evenmatch import measures
+from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.auditing._progress import progress_bar
+from evenmatch.embeddings import EmbeddingSet
+from evenmatch.errors import InputError
+from evenmatch.measures import check_arguments, class_intervals, consistency, recall_at_1, recall_at_k
+from evenmatch.pairs import ENGINES, count_pairs, nearest_neighbours
+
+__all__ = ["audit"]
+
+
+def audit(
+    embeddings: Any,
+    labels: Any = None,
+    *,
+    groups: Any = None,
+    ref: Any = None,
+    ref_labels: Any = None,
+    ref_groups: Any = None,
+    metric: str = "cosine",
+    far: tuple[float, float] = (1e-2, 1e-1),
+    beta: float = 1.0,
+    eps: float = 0.1,
+    k: Sequence[int] = (1,),
+    map_at_r: bool = False,
+    thresholds: Sequence[float] = (),
+    confidence: float = 0.95,
+    precision: str = "exact",
+    device: str = "auto",
+    engine: str | None = None,
+    threads: int | None = None,
+    progress: bool | Callable[[float], None] = False,
+) -> Audit:
+    """Measure how consistent one match threshold is across classes, over every pair of samples.
+
+    A score is a similarity and a pair is accepted if and only if score ≥ threshold. OPIS and ε-OPIS are those of
+    *Threshold-Consistent Margin Loss for Open-World Deep Metric Learning* (arXiv 2307.04047); `consistency` in
+    ``evenmatch.measures`` states the choices that the paper leaves open. Time is about that of the float32 product of
+    half the similarity matrix; memory does not depend on the number of pairs (see ``evenmatch.pairs.count_pairs``).
+
+    Args:
+        embeddings: ``(n, d)`` floating point, or an `EmbeddingSet` (then ``labels`` and ``groups`` are its own).
+        labels: ``(n,)`` hashable scalars.
+        groups: ``(n,)`` a second label a sample (domain, site, script, demographic).
+        ref: ``(m, d)`` a gallery: pairs are then those between queries and gallery. Also an `EmbeddingSet`.
+        ref_labels: ``(m,)`` its labels.
+        ref_groups: ``(m,)`` its groups, needed if ``groups`` is given.
+        metric: ``"cosine"``; or ``"euclidean"``, whose score is ``-‖x - y‖``.
+        far: the two false accept rates that bound the calibration range.
+        beta: weight of TAR against TNR in the utility, > 0.
+        eps: share of classes in ε-OPIS, in (0, 1].
+        k: neighbours for recall@k; any but 1 costs a second product, of the whole matrix.
+        map_at_r: whether to compute MAP@R; costs the same second product.
+        thresholds: scores at which every class is counted besides the calibration range.
+        confidence: of the intervals, in (0, 1).
+        precision: ``"exact"``: float32 scores, every pair.
+        device: ``"auto"`` or ``"cpu"``.
+        engine: name of a pair engine; by default the best for the device.
+        threads: CPU threads; by default one a core.
+        progress: True for a bar on stderr, or a function of the share done in [0, 1].
+
+    Returns:
+        The audit.
+
+    Raises:
+        InputError: the data or an argument cannot be used; raised before the work starts wherever it can be known
+            then.
+
+    Example:
+        >>> import numpy as np
+        >>> rng = np.random.default_rng(0)
+        >>> labels = np.repeat(np.arange(30), 10)
+        >>> embeddings = rng.normal(size=(30, 16))[labels] + rng.normal(size=(300, 16))
+        >>> result = audit(embeddings, labels)
+        >>> 0 < result.opis < 0.25 and result.far_at(result.threshold) <= 0.01
+        True
+    """
+    far = (float(far[0]), float(far[1])) if len(far) == 2 else far
+    check_arguments(far, beta, eps)
+    engine = _choose_engine(precision, device, engine)
+    neighbours_wanted = sorted(set(k))
+    if not neighbours_wanted or neighbours_wanted[0] < 1:
+        raise InputError(f"k is {tuple(k)}; give at least one number of neighbours, each 1 or more")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
+    queries = _as_set(embeddings, labels, groups, "embeddings", "labels")
+    references = None if ref is None else _as_set(ref, ref_labels, ref_groups, "ref", "ref_labels")
+
+    with progress_bar("Counting pairs", progress) as report:
+        counts = count_pairs(
+            queries, references, metric=metric, far=far, thresholds=thresholds, engine=engine, threads=threads,
+            progress=report,
+        )  # fmt: skip
+    result = consistency(counts, far=far, beta=beta, eps=eps)
+    recalls = {1: recall_at_1(counts)}
+    mean_precision = None
+    if map_at_r or neighbours_wanted != [1]:
+        recalls, mean_precision = _search(queries, references, metric, neighbours_wanted, map_at_r, threads, progress)
+    return Audit(
+        counts=counts,
+        consistency=result,
+        settings=AuditSettings(metric, far, beta, eps, precision, engine, confidence),
+        data=_facts(queries, references, counts.classes.size, result.defined.size),
+        recall_at_k=recalls,
+        map_at_r=mean_precision,
+        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence),
+    )
+
+
+def _choose_engine(precision: str, device: str, engine: str | None) -> str:
+    if precision != "exact":
+        raise InputError(f"precision {precision!r} is not available; use 'exact'")
+    if device not in ("auto", "cpu"):
+        raise InputError(f"device {device!r} is not available; use 'auto' or 'cpu'")
+    if engine is not None and engine not in ENGINES:
+        raise InputError(f"engine {engine!r} is unknown; use one of {', '.join(map(repr, ENGINES))}")
+    return engine or "cpu"
+
+
+def _as_set(embeddings: Any, labels: Any, groups: Any, name: str, labels_name: str) -> EmbeddingSet:
+    if isinstance(embeddings, EmbeddingSet):
+        if labels is not None or groups is not None:
+            raise InputError(f"{name} is an EmbeddingSet, which has its own labels and groups; leave those out")
+        return embeddings
+    if labels is None:
+        raise InputError(f"{labels_name} is missing; give one label for each row of {name}")
+    return EmbeddingSet.from_arrays(embeddings, labels, groups=groups)
+
+
+def _search(
+    queries: EmbeddingSet,
+    references: EmbeddingSet | None,
+    metric: str,
+    wanted: list[int],
+    with_map: bool,
+    threads: int | None,
+    progress: bool | Callable[[float], None],
+) -> tuple[dict[int, float], float | None]:
+    depth = wanted[-1]
+    if with_map:
+        depth = max(depth, _largest_class(queries if references is None else references))
+    with progress_bar("Finding neighbours", progress) as report:
+        found = nearest_neighbours(queries, references, k=depth, metric=metric, threads=threads, progress=report)
+    return {k: recall_at_k(found, k) for k in wanted}, measures.map_at_r(found) if with_map else None
+
+
+def _largest_class(gallery: EmbeddingSet) -> int:
+    return int(np.bincount(gallery.codes).max())
+
+
+def _facts(queries: EmbeddingSet, references: EmbeddingSet | None, n_classes: int, n_defined: int) -> DataFacts:
+    fingerprint = queries.fingerprint
+    if references is not None:
+        fingerprint = hashlib.sha256((fingerprint + references.fingerprint).encode()).hexdigest()
+    return DataFacts(
+        name=queries.name,
+        n=queries.n,
+        n_references=None if references is None else references.n,
+        dim=queries.dim,
+        dtype=str(queries.vectors.dtype),
+        n_classes=n_classes,
+        n_defined=n_defined,
+        fingerprint=fingerprint,
+    )

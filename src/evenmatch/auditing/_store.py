@@ -1,0 +1,144 @@
+"""Audits on disk: one safetensors file of counts, with a JSON header. Nothing is pickled."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.embeddings import atomic_path, write_tensors
+from evenmatch.errors import ArtefactError, EvenmatchError, InputError
+from evenmatch.measures import consistency
+from evenmatch.pairs import GroupCounts, PairCounts, ScoreGrid
+
+__all__ = ["SCHEMA", "load", "save"]
+
+SCHEMA = 1
+_KIND = "evenmatch.audit"
+_COUNTS = (
+    "positives",
+    "negatives",
+    "positives_accepted",
+    "negatives_accepted",
+    "pooled_positives",
+    "pooled_negatives",
+    "codes",
+)
+_GROUPS = ("positives", "negatives", "positives_accepted", "negatives_accepted", "sizes")
+
+
+def save(audit: Audit, path: Path) -> None:
+    """Write an audit, whole or not at all."""
+    counts = audit.counts
+    arrays = {name: _narrow(getattr(counts, name)) for name in _COUNTS}
+    arrays |= {name: getattr(counts, name) for name in ("thresholds", "best_positive", "best_negative")}
+    if counts.groups is not None:
+        arrays |= {f"groups.{name}": _narrow(getattr(counts.groups, name)) for name in _GROUPS}
+    header = {
+        "kind": _KIND,
+        "schema": SCHEMA,
+        "grid": asdict(counts.grid),
+        "classes": _encode(counts.classes),
+        "groups": None if counts.groups is None else _encode(counts.groups.names),
+        "directed": counts.groups is not None and counts.groups.directed,
+        "settings": asdict(audit.settings),
+        "data": asdict(audit.data),
+        "recall_at_k": list(audit.recall_at_k.items()),
+        "map_at_r": audit.map_at_r,
+        "intervals": dict(audit.intervals),
+    }
+    metadata = {"evenmatch": json.dumps(header, allow_nan=False)}
+    contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    with atomic_path(path) as temporary:
+        write_tensors(temporary, contiguous, metadata)
+
+
+def load(path: Path) -> Audit:
+    """Read an audit, checking that it is one and that its counts add up."""
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            header = json.loads(metadata.get("evenmatch", "{}"))
+            _require_known(path, header)
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist; check the path") from error
+    except (SafetensorError, OSError, json.JSONDecodeError) as error:
+        raise ArtefactError(f"{path} cannot be read as an audit ({error}); save the audit again") from error
+    try:
+        counts = _counts(header, arrays)
+        settings = AuditSettings(**{**header["settings"], "far": tuple(header["settings"]["far"])})
+        result = consistency(counts, far=settings.far, beta=settings.beta, eps=settings.eps)
+        return Audit(
+            counts=counts,
+            consistency=result,
+            settings=settings,
+            data=DataFacts(**header["data"]),
+            recall_at_k={int(k): float(value) for k, value in header["recall_at_k"]},
+            map_at_r=header["map_at_r"],
+            intervals={name: (float(low), float(high)) for name, (low, high) in header["intervals"].items()},
+        )
+    except (EvenmatchError, KeyError, TypeError, ValueError, IndexError) as error:
+        raise ArtefactError(f"{path} is damaged: {error}; save the audit again") from error
+
+
+def _require_known(path: Path, header: dict[str, Any]) -> None:
+    if header.get("kind") != _KIND:
+        raise ArtefactError(f"{path} is not a saved audit; give a file that Audit.save or --save wrote")
+    if header.get("schema") != SCHEMA:
+        raise ArtefactError(
+            f"{path} has audit schema {header.get('schema')!r}, this version reads schema {SCHEMA}; "
+            "read it with the version of evenmatch that wrote it, or audit again"
+        )
+
+
+def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts:
+    groups = None
+    if header["groups"] is not None:
+        parts = {name: arrays[f"groups.{name}"].astype(np.int64) for name in _GROUPS}
+        groups = GroupCounts(names=_decode(header["groups"]), directed=header["directed"], **parts)
+    counts = PairCounts(
+        grid=ScoreGrid(**header["grid"]),
+        classes=_decode(header["classes"]),
+        thresholds=arrays["thresholds"],
+        best_positive=arrays["best_positive"],
+        best_negative=arrays["best_negative"],
+        groups=groups,
+        **{name: arrays[name].astype(np.int64) for name in _COUNTS},
+    )
+    table = (counts.classes.size, counts.thresholds.size)
+    if counts.positives_accepted.shape != table or counts.negatives_accepted.shape != table:
+        raise ValueError("its tables do not fit its classes and thresholds")
+    counts.require_conserved(counts.n_positives + counts.n_negatives)
+    return counts
+
+
+def _narrow(array: np.ndarray) -> np.ndarray:
+    """Counts in the smallest unsigned type that holds them: most classes are small."""
+    return array.astype(np.min_scalar_type(int(array.max(initial=0))))
+
+
+def _encode(labels: np.ndarray) -> dict[str, Any]:
+    values = labels.tolist()
+    for value in values:
+        if type(value) not in (str, int, bool, float):
+            raise InputError(
+                f"label {value!r} is a {type(value).__name__}, which a saved audit cannot hold; "
+                "use text or whole numbers as labels"
+            )
+    return {"dtype": labels.dtype.str, "values": [[type(value).__name__, str(value)] for value in values]}
+
+
+def _decode(encoded: dict[str, Any]) -> np.ndarray:
+    read = {"str": str, "int": int, "bool": lambda text: text == "True", "float": float}
+    values = [read[kind](text) for kind, text in encoded["values"]]
+    dtype = np.dtype(encoded["dtype"]) if encoded["dtype"] != "|O" else np.dtype(object)
+    labels = np.empty(len(values), dtype=dtype)
+    labels[:] = values
+    return labels

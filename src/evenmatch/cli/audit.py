@@ -1,0 +1,92 @@
+"""evenmatch audit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evenmatch.cli._options import check_limits, numbers, parse_limits, print_json, write_csv
+
+__all__ = ["audit"]
+
+_LIMITS = ["opis", "eps_opis", "eer", "far", "frr", "threshold"]
+
+
+def audit(
+    file: Annotated[Path, typer.Argument(help="Embeddings: .npz, .npy (with --labels), .parquet or .safetensors.")],
+    labels: Annotated[Path | None, typer.Option(help="Labels: .npy, .csv, .txt or .parquet, one a row.")] = None,
+    groups: Annotated[Path | None, typer.Option(help="Groups (domain, site, …), in a file like --labels.")] = None,
+    ref: Annotated[Path | None, typer.Option(help="A gallery: pairs are then those between FILE and it.")] = None,
+    ref_labels: Annotated[Path | None, typer.Option(help="Labels of the gallery, like --labels.")] = None,
+    ref_groups: Annotated[Path | None, typer.Option(help="Groups of the gallery, like --groups.")] = None,
+    metric: Annotated[str, typer.Option(help="cosine, or euclidean (score -‖x-y‖).")] = "cosine",
+    far: Annotated[str, typer.Option(help="The two false accept rates that bound the range.")] = "1e-2,1e-1",
+    beta: Annotated[float, typer.Option(help="Weight of TAR against TNR in the utility.")] = 1.0,
+    eps: Annotated[float, typer.Option(help="Share of classes in ε-OPIS.")] = 0.1,
+    k: Annotated[str, typer.Option("--k", help="Neighbours for recall@k, as 1,5,10.")] = "1",
+    map_at_r: Annotated[bool, typer.Option("--map-at-r", help="Also compute MAP@R.")] = False,
+    threshold: Annotated[str, typer.Option("--thresholds", help="Also count every class at these scores.")] = "",
+    threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
+    save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
+    csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
+    fail_above: Annotated[
+        list[str] | None, typer.Option(help="Exit with 1 if a quantity is above a limit, as opis=0.02; repeatable.")
+    ] = None,
+) -> None:
+    """Audit: is one threshold enough for every class, which one, and which classes suffer?
+
+    [bold]Examples[/bold]
+
+    evenmatch audit embeddings.npz
+
+    evenmatch audit embeddings.npy --labels labels.csv --k 1,5 --save run.audit
+
+    evenmatch audit queries.npz --ref gallery.npz --json
+
+    evenmatch audit embeddings.parquet --fail-above opis=0.02 --csv by_class.csv
+    """
+    limits = parse_limits(fail_above or [], _LIMITS)
+    rates, neighbours, thresholds = numbers(far, "--far"), numbers(k, "--k"), numbers(threshold, "--thresholds")
+    if len(rates) != 2:
+        raise typer.BadParameter(f"{far!r} is not two rates; write them as 1e-2,1e-1", param_hint="--far")
+    if any(value != int(value) for value in neighbours):
+        raise typer.BadParameter(f"{k!r} is not a list of whole numbers; write it as 1,5,10", param_hint="--k")
+
+    import evenmatch as em
+
+    queries = em.load(file, labels=labels, groups=groups)
+    references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
+    result = em.audit(
+        queries,
+        ref=references,
+        metric=metric,
+        far=(rates[0], rates[1]),
+        beta=beta,
+        eps=eps,
+        k=tuple(int(value) for value in neighbours),
+        map_at_r=map_at_r,
+        thresholds=thresholds,
+        threads=threads,
+        progress=sys.stderr.isatty(),
+    )
+    summary = result.summary()
+    if save is not None:
+        result.save(save)
+    if csv is not None:
+        write_csv(result.by_class, csv)
+    if json:
+        print_json(summary)
+    else:
+        from rich.console import Console
+
+        from evenmatch.report import print_audit
+
+        print_audit(summary, Console())
+        for path in (save, csv):
+            if path is not None:
+                typer.echo(f"wrote {path}")
+    check_limits(summary, limits)

@@ -1,0 +1,48 @@
+"""An audit on the terminal."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from evenmatch.report._text import audit_rows, data_line, number, rate
+
+__all__ = ["print_audit"]
+
+
+def print_audit(summary: dict[str, Any], console: Console) -> None:
+    """Print the headline, the quantities, the ten worst classes and the groups of ``Audit.summary()``."""
+    console.print(data_line(summary), markup=False, highlight=False)
+    console.print()
+    overview = Table(show_header=False, box=None, pad_edge=False)
+    overview.add_column(style="bold")
+    overview.add_column()
+    for name, value in audit_rows(summary):
+        overview.add_row(name, value)
+    console.print(overview)
+    confidence = summary["settings"]["confidence"]
+    console.print(f"[dim]in brackets: {confidence:.0%} interval for other classes of the same kind[/dim]\n")
+    console.print(_table("Worst classes (lowest mean utility in the range)", "class", summary["worst_classes"]))
+    if summary["groups"]:
+        console.print(_table("Groups", "group", summary["groups"]))
+    console.print(summary["headline"], markup=False, highlight=False, style="bold")
+
+
+def _table(title: str, index: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    table.add_column(index)
+    shown = {"n": _count, "utility": number, "opis": number, "far": rate, "far_within": rate, "frr": rate}
+    names = {"opis": "share of OPIS", "far": "FAR", "far_within": "FAR within", "frr": "FRR"}
+    columns = [name for name in shown if name in rows[0]]
+    for name in columns:
+        table.add_column(names.get(name, name), justify="right")
+    for row in rows:
+        table.add_row(escape(str(row[index])), *(shown[name](row[name]) for name in columns))
+    return table
+
+
+def _count(value: int) -> str:
+    return f"{value:,}"

@@ -1,0 +1,57 @@
+"""Numbers and labels as people read them, the same in every view."""
+
+from __future__ import annotations
+
+from typing import Any
+
+__all__ = ["audit_rows", "number", "rate", "with_interval"]
+
+
+def rate(value: float | None) -> str:
+    """A rate as a percentage, or a dash where it is undefined."""
+    return "–" if value is None else f"{100 * value:.2f}%"
+
+
+def number(value: float | None) -> str:
+    """A small number with four digits, or a dash where it is undefined."""
+    return "–" if value is None else f"{value:.4g}"
+
+
+def with_interval(text: str, interval: list[float] | None, show: Any) -> str:
+    """A value followed by its interval, where there is one."""
+    return text if interval is None else f"{text}  [{show(interval[0])}, {show(interval[1])}]"
+
+
+def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """The headline quantities of an audit as (name, value) pairs."""
+    intervals, (low, high) = summary["intervals"], summary["threshold_range"]
+    strict, loose = sorted(summary["settings"]["far"])
+    rows = [
+        ("OPIS", with_interval(number(summary["opis"]), intervals.get("opis"), number)),
+        ("ε-OPIS", with_interval(number(summary["eps_opis"]), intervals.get("eps_opis"), number)),
+    ]
+    for k, value in summary["recall_at_k"].items():
+        rows.append((f"recall@{k}", with_interval(rate(value), intervals.get(f"recall_at_{k}"), rate)))
+    if summary["map_at_r"] is not None:
+        rows.append(("MAP@R", rate(summary["map_at_r"])))
+    rows += [
+        ("EER", f"{rate(summary['eer'])} at {summary['eer_threshold']:.4f}"),
+        (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.4f} … {high:.4f}"),
+        (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.4f}"),
+        ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
+        ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
+    ]
+    for far, tar in summary["tar_at_far"].items():
+        rows.append((f"TAR@FAR {far}", rate(tar) if tar is not None else "undefined: too few negative pairs"))
+    return rows
+
+
+def data_line(summary: dict[str, Any]) -> str:
+    """What was measured, on what data."""
+    data = summary["data"]
+    against = "" if data["n_references"] is None else f" against {data['n_references']:,} references"
+    return (
+        f"{data['name'] or 'embeddings'}: {data['n']:,} × {data['dim']}{against}, {data['n_classes']:,} classes "
+        f"({data['n_defined']:,} with genuine pairs), {data['positives']:,} genuine and {data['negatives']:,} impostor "
+        f"pairs, {summary['settings']['metric']}, every pair counted"
+    )

@@ -1,0 +1,14 @@
+"""Every engine passes the one contract."""
+
+from __future__ import annotations
+
+import pytest
+from contract import EngineContract
+
+from evenmatch.pairs import ENGINES
+
+
+class TestEngines(EngineContract):
+    @pytest.fixture(params=sorted(ENGINES))
+    def engine(self, request) -> str:
+        return request.param
