@@ -82,8 +82,9 @@ class Audit:
         data: what was audited.
         recall_at_k: for each k asked for, the share of samples with one of their class among the k nearest.
         map_at_r: mean average precision at R, or None if it was not asked for.
-        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, and ``far`` and ``frr`` at
-            `threshold`: what other classes of the same kind would give, at ``settings.confidence``.
+        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr`` at `threshold`,
+            and ``eer`` where the classes were counted around it: what other classes of the same kind would give, at
+            ``settings.confidence``.
     """
 
     counts: PairCounts

@@ -11,8 +11,8 @@ from evenmatch.measures._rates import (
     threshold_at_far,
 )
 from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
-from evenmatch.measures._tables import class_table, group_table
-from evenmatch.measures._uncertainty import bca_intervals, class_intervals
+from evenmatch.measures._tables import class_table, group_table, touching_pairs
+from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
 
 __all__ = [
     "Admissible",
@@ -28,10 +28,12 @@ __all__ = [
     "error_curve",
     "group_table",
     "map_at_r",
+    "paired_intervals",
     "rates_at",
     "recall_at_1",
     "recall_at_k",
     "tar_at_far",
     "threshold_at_far",
+    "touching_pairs",
     "utility",
 ]

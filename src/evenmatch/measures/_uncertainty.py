@@ -12,10 +12,11 @@ from evenmatch.measures._consistency import Consistency
 from evenmatch.measures._retrieval import hits_at_1
 from evenmatch.pairs import PairCounts
 
-__all__ = ["bca_intervals", "class_intervals"]
+__all__ = ["bca_intervals", "class_intervals", "paired_intervals"]
 
 _CHUNK_CELLS = 2**22
 _JACKKNIFE_PARTS = 200
+_EER_COLUMNS = 256
 
 Statistics = Callable[[np.ndarray], dict[str, np.ndarray]]
 
@@ -30,7 +31,7 @@ def class_intervals(
     resamples: int = 1000,
     seed: int = 0,
 ) -> dict[str, tuple[float, float]]:
-    """Intervals for OPIS, ε-OPIS, recall@1, and FAR and FRR at one threshold, for other classes of the same kind.
+    """Intervals for OPIS, ε-OPIS, recall@1, EER, and FAR and FRR at one threshold, for other classes of the same kind.
 
     Classes, not pairs, are drawn with replacement, because pairs that share a sample or a class are not independent.
     A negative pair belongs to two classes and is weighted by both: to first order in the weights w the accepted
@@ -48,7 +49,8 @@ def class_intervals(
         seed: of the resampling; the same seed gives the same intervals.
 
     Returns:
-        ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr``, each ``(low, high)``.
+        ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr``, each ``(low, high)``; ``eer``, too, where it lies
+        at thresholds at which the classes were counted.
     """
     return bca_intervals(
         class_statistics(counts, result, eps, threshold),
@@ -57,6 +59,46 @@ def class_intervals(
         resamples=resamples,
         seed=seed,
     )
+
+
+def paired_intervals(
+    base: tuple[PairCounts, Consistency, float],
+    other: tuple[PairCounts, Consistency, float],
+    *,
+    eps: float,
+    confidence: float = 0.95,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> dict[str, tuple[float, float]]:
+    """Intervals for what the second model has more than the first, both measured on the same classes.
+
+    Each resample draws the same classes for both, so that what makes a class hard for either model cancels out. The
+    rest is as in `class_intervals`.
+
+    Args:
+        base: counts, consistency and the threshold where FAR and FRR are meant, of the first model.
+        other: the same of the second, over the same classes in the same order.
+        eps: share of classes in ε-OPIS.
+        confidence: in (0, 1).
+        resamples: bootstrap resamples.
+        seed: of the resampling.
+
+    Returns:
+        For each quantity of `class_intervals` that both have, the ``(low, high)`` of other minus base.
+
+    Raises:
+        ValueError: the classes differ.
+    """
+    if not np.array_equal(base[0].classes, other[0].classes):
+        raise ValueError("paired intervals need the same classes in both counts")
+    of_base = class_statistics(base[0], base[1], eps, base[2])
+    of_other = class_statistics(other[0], other[1], eps, other[2])
+
+    def differences(drawn: np.ndarray) -> dict[str, np.ndarray]:
+        first, second = of_base(drawn), of_other(drawn)
+        return {name: second[name] - first[name] for name in first}
+
+    return bca_intervals(differences, base[0].classes.size, confidence=confidence, resamples=resamples, seed=seed)
 
 
 def class_statistics(counts: PairCounts, result: Consistency, eps: float, threshold: float) -> Statistics:
@@ -70,6 +112,10 @@ def class_statistics(counts: PairCounts, result: Consistency, eps: float, thresh
     negatives = counts.negatives.astype(float)
     true_accepts = counts.positives_accepted[:, column].astype(float)
     positives = counts.positives.astype(float)
+
+    columns = np.unique(np.linspace(0, counts.thresholds.size - 1, _EER_COLUMNS).astype(int))
+    false_curve = counts.negatives_accepted[:, columns].astype(float)
+    true_curve = counts.positives_accepted[:, columns].astype(float)
 
     worst_first = np.argsort(result.class_utility[result.defined], kind="stable")
     classes = result.defined[worst_first]
@@ -85,6 +131,10 @@ def class_statistics(counts: PairCounts, result: Consistency, eps: float, thresh
         of_worst = np.clip(n_worst[:, None] - before, 0, weights)
         worst = of_worst @ curves / n_worst[:, None]
         excess = drawn - 1.0
+        far_curve = _ratio(
+            np.maximum(false_curve.sum(axis=0) / 2 + excess @ false_curve, 0),
+            (negatives.sum() / 2 + excess @ negatives)[:, None],
+        )
         return {
             "opis": weights @ squares / n - np.square(mean) @ result.weights,
             "eps_opis": np.square(worst - mean) @ result.weights,
@@ -94,6 +144,7 @@ def class_statistics(counts: PairCounts, result: Consistency, eps: float, thresh
                 negatives.sum() / 2 + excess @ negatives,
             ),
             "frr": 1.0 - _ratio(drawn @ true_accepts, drawn @ positives),
+            "eer": _crossing(far_curve, 1.0 - _ratio(drawn @ true_curve, (drawn @ positives)[:, None])),
         }
 
     return statistics
@@ -112,7 +163,8 @@ def bca_intervals(
         seed: of the resampling.
 
     Returns:
-        For each name its ``(low, high)``; both are the estimate where no resample differs from it.
+        For each name its ``(low, high)``; both are the estimate where no resample differs from it. A statistic that
+        is NaN in any resample has no interval.
     """
     rng = np.random.default_rng(seed)
     parts = min(n_classes, _JACKKNIFE_PARTS)
@@ -129,6 +181,8 @@ def bca_intervals(
     for name, value in estimate.items():
         sample = np.sort(np.concatenate([each[name] for each in drawn]))
         jackknife = np.concatenate([each[name] for each in left_out])
+        if not (np.isfinite(sample).all() and np.isfinite(jackknife).all()):
+            continue
         influence = jackknife.mean() - jackknife
         spread = np.square(influence).sum() ** 1.5
         acceleration = float(np.power(influence, 3).sum() / (6 * spread)) if spread > 0 else 0.0
@@ -152,3 +206,15 @@ def _draw(rng: np.random.Generator, rows: int, n_classes: int) -> np.ndarray:
 
 def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
     return np.divide(above, below, out=np.zeros_like(above), where=below > math.ulp(0.0))
+
+
+def _crossing(far: np.ndarray, frr: np.ndarray) -> np.ndarray:
+    """The rate at which FAR and FRR meet between two neighbouring columns, ``(r, T)`` → ``(r,)``; NaN if they do not."""
+    gap = far - frr
+    after = np.argmax(gap <= 0, axis=1)
+    before = np.maximum(after - 1, 0)
+    rows = np.arange(len(gap))
+    above, below = gap[rows, before], gap[rows, after]
+    meets = (above > 0) & (below <= 0)
+    share = np.divide(above, above - below, out=np.zeros_like(above), where=meets)
+    return np.where(meets, far[rows, before] + share * (far[rows, after] - far[rows, before]), np.nan)

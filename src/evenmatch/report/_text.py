@@ -35,7 +35,7 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["map_at_r"] is not None:
         rows.append(("MAP@R", rate(summary["map_at_r"])))
     rows += [
-        ("EER", f"{rate(summary['eer'])} at {summary['eer_threshold']:.4f}"),
+        ("EER", with_interval(f"{rate(summary['eer'])} at {summary['eer_threshold']:.4f}", intervals.get("eer"), rate)),
         (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.4f} … {high:.4f}"),
         (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.4f}"),
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
