@@ -40,7 +40,10 @@ def test_an_audit_needs_neither_torch_nor_plotly():
 def test_every_public_name_resolves():
     assert len(set(em.__all__)) == len(em.__all__)
     for name in em.__all__:
-        assert getattr(em, name) is not None
+        try:
+            assert getattr(em, name) is not None
+        except em.errors.MissingExtraError as error:
+            assert "pip install" in str(error)
     assert set(em.__all__) <= set(dir(em))
     assert {"audit", "Audit", "EmbeddingSet", "load", "save", "errors"} <= set(em.__all__)
 
