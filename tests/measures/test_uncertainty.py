@@ -216,7 +216,7 @@ def coverage() -> dict[str, float]:
     rng, truth = np.random.default_rng(2), truth_of_population()
     covered = dict.fromkeys(truth, 0)
     for trial in range(TRIALS):
-        counts, curves = counts_and_curves(rng, 100)
+        counts, curves = counts_and_curves(rng, 150)
         found = class_intervals(counts, curves, eps=0.1, threshold=0.5, confidence=NOMINAL, seed=trial)
         for name, value in truth.items():
             covered[name] += found[name][0] <= value <= found[name][1]
