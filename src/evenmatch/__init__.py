@@ -10,17 +10,32 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evenmatch import datasets, errors, losses
-    from evenmatch.auditing import Audit, audit
+    from evenmatch import datasets, errors, losses, plot
+    from evenmatch.auditing import Audit, Comparison, audit, compare
     from evenmatch.embeddings import EmbeddingSet, load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["Audit", "EmbeddingSet", "__version__", "audit", "datasets", "errors", "load", "losses", "save"]
+__all__ = [
+    "Audit",
+    "Comparison",
+    "EmbeddingSet",
+    "__version__",
+    "audit",
+    "compare",
+    "datasets",
+    "errors",
+    "load",
+    "losses",
+    "plot",
+    "save",
+]
 
 _HOME = {
     "Audit": "evenmatch.auditing",
     "audit": "evenmatch.auditing",
+    "Comparison": "evenmatch.auditing",
+    "compare": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

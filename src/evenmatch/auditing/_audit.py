@@ -192,7 +192,7 @@ class Audit:
 
     @property
     def plot(self) -> AuditPlots:
-        """Figures: ``plot.utility(ax=None)``, ``plot.rates()``, ``plot.det()``; each returns matplotlib axes."""
+        """Figures ``utility``, ``rates``, ``classes``, ``scores`` and ``det``; each takes ``ax=``, returns the axes."""
         return AuditPlots(self)
 
     def summary(self) -> dict[str, Any]:

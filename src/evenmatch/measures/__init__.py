@@ -1,6 +1,7 @@
 """What the counts mean: pure functions on counts, and the frozen results that they fill."""
 
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
     Curve,
@@ -29,6 +30,7 @@ __all__ = [
     "group_table",
     "map_at_r",
     "paired_intervals",
+    "pareto_front",
     "rates_at",
     "recall_at_1",
     "recall_at_k",

@@ -209,7 +209,7 @@ def _ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 
 def _crossing(far: np.ndarray, frr: np.ndarray) -> np.ndarray:
-    """The rate at which FAR and FRR meet between two neighbouring columns, ``(r, T)`` → ``(r,)``; NaN if they do not."""
+    """Where FAR and FRR meet between two neighbouring columns, ``(r, T)`` → ``(r,)``; NaN if they do not."""
     gap = far - frr
     after = np.argmax(gap <= 0, axis=1)
     before = np.maximum(after - 1, 0)

@@ -2,8 +2,20 @@
 
 from evenmatch.report import figures
 from evenmatch.report._audit_page import audit_page
-from evenmatch.report._card import audit_card
-from evenmatch.report._terminal import print_audit
+from evenmatch.report._card import audit_card, comparison_card
+from evenmatch.report._compare_page import ComparedModel, compare_page, comparison_headline
+from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
 
-__all__ = ["audit_card", "audit_page", "figures", "print_audit", "thumbnail"]
+__all__ = [
+    "ComparedModel",
+    "audit_card",
+    "audit_page",
+    "compare_page",
+    "comparison_card",
+    "comparison_headline",
+    "figures",
+    "print_audit",
+    "print_comparison",
+    "thumbnail",
+]

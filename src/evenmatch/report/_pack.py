@@ -54,7 +54,7 @@ class Pack:
         self._add(name, "count", varints(values), values.size)
 
     def falling(self, name: str, table: np.ndarray) -> None:
-        """Add a table ``(rows, columns)`` of counts that never rise along a row, column after column, as differences."""
+        """Add a table ``(rows, columns)`` of counts that fall along each row: column after column, as differences."""
         steps = table[:, :-1] - table[:, 1:]
         self._add(name, "falling", varints(np.concatenate([table[:, :1], steps], axis=1).T), table.size)
 

@@ -6,7 +6,7 @@ const watcher = new IntersectionObserver(
     for (const entry of entries) {
       const one = charts.get(entry.target.id);
       one.visible = entry.isIntersecting;
-      if (one.visible && one.stale) draw(one);
+      if (one.visible && one.stale && window.Plotly) draw(one);
     }
   },
   { rootMargin: "150px" },
@@ -32,7 +32,7 @@ function refreshCharts(ids = charts.keys()) {
   for (const id of ids) {
     const one = charts.get(id);
     one.stale = true;
-    if (one.visible) draw(one);
+    if (one.visible && window.Plotly) draw(one);
   }
 }
 

@@ -1,6 +1,6 @@
 /* ---- a table of classes: sorted, searched, a page at a time ---- */
 
-const PAGE = 50;
+const PAGE = 25;
 
 /* columns: {key, title, value(i), show(i), numeric}; pin(i) when a name is chosen. */
 function classTable(columns, names, { sort, descending, pin, pinned, file }) {
