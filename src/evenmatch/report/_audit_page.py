@@ -171,4 +171,4 @@ def _tiles(summary: dict[str, Any]) -> str:
 
 
 def _interval(interval: list[float] | None, show: Any) -> str:
-    return "no interval" if interval is None else f"{show(interval[0])} to {show(interval[1])}"
+    return "no interval: not counted there" if interval is None else f"{show(interval[0])} to {show(interval[1])}"

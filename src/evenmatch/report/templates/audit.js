@@ -376,20 +376,19 @@ start(async (arrays) => {
   /* -- the table, groups, worst pairs -- */
 
   const column = (key, title, values, show, moves = false) => ({ key, title, numeric: true, value: (i) => values[i], show: (i) => show(values[i]), moves });
-  const hidden = { positives: arrays.positives, negatives: arrays.negatives };
   const table = classTable(
     [
       { key: "class", title: "class", numeric: false, value: (i) => data.names[i] },
-      column("n", "samples", arrays.n, count),
-      column("positives", "genuine pairs", hidden.positives, count),
-      column("negatives", "impostor pairs", hidden.negatives, count),
-      column("utility", "mean utility", arrays.utility, number),
-      column("opis", "share of OPIS", arrays.opis, number),
       column("far", "FAR", now.far_, rate, true),
       column("frr", "FRR", now.frr_, rate, true),
+      column("utility", "mean utility", arrays.utility, number),
+      column("opis", "share of OPIS", arrays.opis, number),
+      column("n", "samples", arrays.n, count),
+      column("positives", "genuine pairs", arrays.positives, count),
+      column("negatives", "impostor pairs", arrays.negatives, count),
     ],
     data.names,
-    { sort: "utility", descending: false, pin, pinned: () => now.pinned, file: "by_class.csv" },
+    { sort: "utility", descending: false, pin, pinned: () => now.pinned, file: "by_class.csv", saved: ["class", "n", "positives", "negatives", "utility", "opis", "far", "frr"] },
   );
 
   const groups = data.groups;
@@ -437,11 +436,11 @@ start(async (arrays) => {
     element("matrix").tBodies[0].replaceChildren(...rows);
   }
 
-  /* From white at a hundredth of the pooled FAR to blue at a hundred times it; the text is black or white. */
+  /* From white at a tenth of the pooled FAR to blue at ten times it; the text is black or white. */
   function shaded(value) {
     const cell = create("td", rate(value));
     if (Number.isNaN(value) || now.far === 0) return cell;
-    const depth = value === 0 ? 0 : Math.min(1, Math.max(0, 0.5 + Math.log10(value / now.far) / 4));
+    const depth = value === 0 ? 0 : Math.min(1, Math.max(0, 0.5 + Math.log10(value / now.far) / 2));
     const mix = [[255, 11], [255, 67], [255, 134]].map(([from, to]) => Math.round(from + (to - from) * depth));
     const light = mix.map((part) => part / 255).map((c) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4));
     const luminance = 0.2126 * light[0] + 0.7152 * light[1] + 0.0722 * light[2];

@@ -100,13 +100,14 @@ function translucent(hex, alpha) {
 /* ---- how many classes have which rate, on a logarithmic axis with a place for zero ---- */
 
 const PER_DECADE = 6;
+const ZERO = 0.8; // decades below the lowest
 
 function spreadLayout(low, what, pooled, empty) {
   const decades = Array.from({ length: 1 - low }, (_, i) => low + i);
   const layout = {
     xaxis: axis(`${what} of the class (%)`, {
-      range: [low - 0.75, 0.1],
-      tickvals: [low - 0.5, ...decades],
+      range: [low - 1.1, 0.1],
+      tickvals: [low - ZERO, ...decades],
       ticktext: ["0", ...decades.map((power) => String(Number((100 * 10 ** power).toPrecision(1))))],
     }),
     yaxis: axis("classes (number)", { rangemode: "tozero", tickformat: ",d" }),
@@ -129,7 +130,7 @@ function spreadBars(rates, low) {
   const edge = (i) => 100 * 10 ** (low + i / PER_DECADE);
   return {
     type: "bar",
-    x: [low - 0.5, ...Array.from(bins, (_, i) => low + (i + 0.5) / PER_DECADE)],
+    x: [low - ZERO, ...Array.from(bins, (_, i) => low + (i + 0.5) / PER_DECADE)],
     y: [zeros, ...bins],
     width: [0.3, ...Array.from(bins, () => 1 / PER_DECADE)],
     text: ["0%", ...Array.from(bins, (_, i) => `${number(edge(i))}% to ${number(edge(i + 1))}%`)],

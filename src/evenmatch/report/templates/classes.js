@@ -2,8 +2,8 @@
 
 const PAGE = 25;
 
-/* columns: {key, title, value(i), show(i), numeric}; pin(i) when a name is chosen. */
-function classTable(columns, names, { sort, descending, pin, pinned, file }) {
+/* columns: {key, title, value(i), show(i), numeric}; pin(i) when a name is chosen; saved: keys of the CSV. */
+function classTable(columns, names, { sort, descending, pin, pinned, file, saved }) {
   const table = element("table");
   const lower = names.map((name) => name.toLowerCase());
   const state = { sort, descending, query: "", page: 0, order: [] };
@@ -31,8 +31,9 @@ function classTable(columns, names, { sort, descending, pin, pinned, file }) {
   element("previous").addEventListener("click", () => turn(-1));
   element("next").addEventListener("click", () => turn(1));
   element("csv").addEventListener("click", () => {
-    const rows = state.order.map((i) => columns.map((c) => csvCell(c.value(i))).join(","));
-    saveText(file, `${[columns.map((c) => csvCell(c.key)).join(","), ...rows].join("\r\n")}\r\n`);
+    const chosen = saved ? saved.map((key) => columns.find((column) => column.key === key)) : columns;
+    const rows = state.order.map((i) => chosen.map((column) => csvCell(column.value(i))).join(","));
+    saveText(file, `${[chosen.map((column) => csvCell(column.key)).join(","), ...rows].join("\r\n")}\r\n`);
   });
 
   function turn(by) {

@@ -112,9 +112,9 @@ start(async (arrays) => {
       models.forEach((model, k) => {
         const rates = model[key].filter((value) => !Number.isNaN(value)).sort();
         if (rates.length === 0) return;
-        const x = Array.from(rates, (value) => (value === 0 ? low - 0.5 : Math.max(low, Math.log10(value))));
+        const x = Array.from(rates, (value) => (value === 0 ? low - ZERO : Math.max(low, Math.log10(value))));
         traces.push({
-          x: [low - 0.75, ...x, 0.1], y: [0, ...x.map((_, i) => (100 * (i + 1)) / x.length), 100], type: "scatter", mode: "lines", name: label(k),
+          x: [low - 1.1, ...x, 0.1], y: [0, ...x.map((_, i) => (100 * (i + 1)) / x.length), 100], type: "scatter", mode: "lines", name: label(k),
           line: { color: series(k), width: 2.2, shape: "hv", dash: DASHES[k % DASHES.length] },
           text: ["", ...Array.from(rates, rate), ""], hovertemplate: "%{y:.0f}% of the classes have at most %{text}<extra></extra>",
         });
@@ -199,8 +199,8 @@ start(async (arrays) => {
   const signed = (value, show, more) =>
     Number.isNaN(value) ? create("span", "–") : change(`${value < 0 ? "−" : "+"}${show(Math.abs(value))}`, value === 0 ? null : value > 0 === more);
   const pair = (key, title, from, show, more, moves) => [
-    column(`${key} before`, `${title}, first`, (i) => from(0)[i], show, moves),
-    column(`${key} after`, `${title}, other`, (i) => from(now.other)[i], show, moves),
+    column(`${key} before`, `${title} first`, (i) => from(0)[i], show, moves),
+    column(`${key} after`, `${title} other`, (i) => from(now.other)[i], show, moves),
     column(`${key} change`, "change", (i) => from(now.other)[i] - from(0)[i], (value) => signed(value, show, more), moves),
   ];
   const table = classTable(
@@ -212,7 +212,7 @@ start(async (arrays) => {
       ...pair("frr", "FRR", (k) => models[k].frr, rate, false, true),
     ],
     data.names,
-    { sort: "utility change", descending: false, pin, pinned: () => now.pinned, file: "change_by_class.csv" },
+    { sort: "utility change", descending: false, pin, pinned: () => now.pinned, file: "change_by_class.csv", saved: null },
   );
 
   await loadPlotly();
