@@ -141,6 +141,8 @@ start(async (arrays) => {
   }
 
   function show() {
+    // for whoever reads the page with a program: the thresholds behind the rounded numbers
+    Object.assign(element("moving").dataset, { threshold: now.threshold, classThreshold: arrays.thresholds[now.column] ?? "" });
     element("pooled-far").textContent = rate(now.far);
     element("pooled-frr").textContent = rate(now.frr);
     slider.setAttribute("aria-valuetext", `threshold ${score(now.threshold)}: FAR ${rate(now.far)}, FRR ${rate(now.frr)}`);
