@@ -159,7 +159,7 @@ start(async (arrays) => {
     showGroups();
     showGallery();
     table.moved();
-    refreshCharts(["far-spread", "frr-spread", "utility", "scores", "class-scores", "det", "roc"]);
+    moveCharts(["far-spread", "frr-spread", "utility", "scores", "class-scores", "det", "roc"]);
   }
 
   function shortRow(name, i, cells) {
@@ -263,17 +263,18 @@ start(async (arrays) => {
         hovertemplate: `${plotText(data.names[now.pinned]).replace(/%\{/g, "%&#123;")}<br>threshold %{x:.4f}<br>utility %{y:.3f}<extra></extra>`,
       });
     }
-    const [low, high] = summary.threshold_range;
-    const shapes = [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: high, y0: 0, y1: 1, fillcolor: colour("range"), opacity: 0.6, line: { width: 0 }, layer: "below" }];
-    if (now.column >= 0) shapes.push(thresholdLine(now.threshold));
     return {
       traces,
       layout: {
         xaxis: axis("threshold (score)", { range: [arrays.thresholds[0], arrays.thresholds[T - 1]] }),
         yaxis: axis("utility of the class (0 to 1)", { range: [0, 1.02] }),
-        shapes,
       },
     };
+  }, () => {
+    const [low, high] = summary.threshold_range;
+    const shapes = [{ type: "rect", xref: "x", yref: "paper", x0: low, x1: high, y0: 0, y1: 1, fillcolor: colour("range"), opacity: 0.6, line: { width: 0 }, layer: "below" }];
+    if (now.column >= 0) shapes.push(thresholdLine(now.threshold));
+    return shapes;
   });
   charts.get("utility").click = (event) => {
     const i = event.points[0].customdata;
@@ -308,12 +309,12 @@ start(async (arrays) => {
   const scoreLayout = (low, high) => ({
     xaxis: axis("score (similarity)", { range: [low, high] }),
     yaxis: axis(`pairs (% per ${number(wide * grid.step)} of score)`, { rangemode: "tozero" }),
-    shapes: Number.isFinite(now.threshold) && now.threshold >= low && now.threshold <= high ? [thresholdLine(now.threshold)] : [],
   });
+  const lineBetween = (low, high) => (now.threshold >= low && now.threshold <= high ? [thresholdLine(now.threshold)] : []);
   addChart("scores", () => ({
     traces: [steps(pooled.impostor, "impostor"), steps(pooled.genuine, "genuine")],
     layout: scoreLayout(lowest, highestScore),
-  }));
+  }), () => lineBetween(lowest, highestScore));
 
   /* Neighbouring thresholds are joined until they are as far apart as the bins of all pairs. */
   function classDensity(table, i, total) {
@@ -337,21 +338,21 @@ start(async (arrays) => {
     const traces = [steps(classDensity(arrays.negativesAccepted, i, arrays.negatives[i]), "impostor")];
     if (arrays.positives[i] > 0) traces.push(steps(classDensity(arrays.positivesAccepted, i, arrays.positives[i]), "genuine"));
     return { traces, layout };
-  });
+  }, () => lineBetween(arrays.thresholds[0], arrays.thresholds[T - 1]));
 
   const shownDet = data.det.threshold.map((_, i) => i).filter((i) => data.det.far[i] < 0.81 && data.det.frr[i] < 0.81);
   const take = (name, scale = 1) => shownDet.map((i) => data.det[name][i] * scale);
   const detText = data.det.threshold.map((t, i) => `threshold ${score(t)}<br>FAR ${rate(data.det.far[i])}<br>FRR ${rate(data.det.frr[i])}`);
   const curves = {
     det: { x: take("x"), y: take("y"), text: shownDet.map((i) => detText[i]) },
-    roc: { x: data.det.far.map((v) => 100 * v), y: data.det.frr.map((v) => 100 * (1 - v)), text: detText },
+    roc: { x: data.det.far.map((v) => Math.log10(v)), y: data.det.frr.map((v) => 100 * (1 - v)), text: detText },
   };
-  function nearest(points) {
+  const decades = Array.from({ length: 10 }, (_, i) => -i);
+  function nearest(id) {
+    const of = id === "det" ? shownDet : data.det.threshold.map((_, i) => i);
+    const away = (k) => Math.abs(data.det.threshold[of[k]] - now.threshold);
     let best = 0;
-    const of = points === curves.det ? shownDet : data.det.threshold.map((_, i) => i);
-    for (let k = 1; k < of.length; k++) {
-      if (Math.abs(data.det.threshold[of[k]] - now.threshold) < Math.abs(data.det.threshold[of[best]] - now.threshold)) best = k;
-    }
+    for (let k = 1; k < of.length; k++) if (away(k) < away(best)) best = k;
     return best;
   }
   for (const [id, points] of Object.entries(curves)) {
@@ -361,17 +362,19 @@ start(async (arrays) => {
         id === "det"
           ? { xaxis: axis("false accept rate (%)", ticks), yaxis: axis("false reject rate (%)", ticks) }
           : {
-              xaxis: axis("false accept rate (%), logarithmic", { type: "log", dtick: 1, tickformat: "~g", exponentformat: "none" }),
-              yaxis: axis("true accept rate (%)", { rangemode: "tozero" }),
+              xaxis: axis("false accept rate (%), logarithmic", { tickvals: decades, ticktext: decades.map((power) => String(Number((100 * 10 ** power).toPrecision(1)))) }),
+              yaxis: axis("true accept rate (%)", { range: [0, 101] }),
             };
       if (points.x.length === 0) return { traces: [], layout: { ...layout, annotations: [note("genuine and impostor scores do not overlap")] } };
-      const k = nearest(points);
       const line = { ...points, type: "scatter", mode: "lines", name: "all pairs", line: { color: colour("genuine"), width: 2.5 }, hovertemplate: "%{text}<extra></extra>" };
-      const dot = {
-        x: [points.x[k]], y: [points.y[k]], type: "scatter", mode: "markers", name: "this threshold", hoverinfo: "skip",
-        marker: { color: colour("impostor"), size: 11, line: { color: colour("page"), width: 2 } },
-      };
-      return { traces: now.far > 0 && now.frr > 0 ? [line, dot] : [line], layout };
+      return { traces: [line], layout };
+    }, () => {
+      if (points.x.length === 0 || !(now.far > 0 && now.frr > 0)) return [];
+      const k = nearest(id);
+      return [{
+        type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: points.x[k], yanchor: points.y[k], x0: -6, x1: 6, y0: -6, y1: 6,
+        fillcolor: colour("impostor"), line: { color: colour("page"), width: 2 },
+      }];
     });
   }
 

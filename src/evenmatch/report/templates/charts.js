@@ -6,21 +6,29 @@ const watcher = new IntersectionObserver(
     for (const entry of entries) {
       const one = charts.get(entry.target.id);
       one.visible = entry.isIntersecting;
-      if (one.visible && one.stale && window.Plotly) draw(one);
+      update(one);
     }
   },
-  { rootMargin: "150px" },
+  { rootMargin: "40px" },
 );
 
-/* make() gives {traces, layout}; arrays that are the same objects as before are not laid out again. */
-function addChart(id, make) {
-  const one = { node: element(id), make, visible: false, stale: true };
+/* make() gives {traces, layout}. With shapes(), a moved threshold redraws these alone and leaves the curves. */
+function addChart(id, make, shapes = null) {
+  const one = { node: element(id), make, shapes, visible: false, stale: true, moved: false };
   charts.set(id, one);
   watcher.observe(one.node);
 }
 
+function update(one) {
+  if (!one.visible || !window.Plotly) return;
+  if (one.stale) draw(one);
+  else if (one.moved) Plotly.relayout(one.node, { shapes: one.shapes() });
+  one.moved = false;
+}
+
 function draw(one) {
   const { traces, layout } = one.make();
+  if (one.shapes) layout.shapes = one.shapes();
   const first = !one.drawn;
   one.drawn = true;
   one.stale = false;
@@ -32,7 +40,16 @@ function refreshCharts(ids = charts.keys()) {
   for (const id of ids) {
     const one = charts.get(id);
     one.stale = true;
-    if (one.visible && window.Plotly) draw(one);
+    update(one);
+  }
+}
+
+function moveCharts(ids) {
+  for (const id of ids) {
+    const one = charts.get(id);
+    if (one.shapes) one.moved = true;
+    else one.stale = true;
+    update(one);
   }
 }
 
