@@ -362,7 +362,7 @@ start(async (arrays) => {
         id === "det"
           ? { xaxis: axis("false accept rate (%)", ticks), yaxis: axis("false reject rate (%)", ticks) }
           : {
-              xaxis: axis("false accept rate (%), logarithmic", { tickvals: decades, ticktext: decades.map((power) => String(Number((100 * 10 ** power).toPrecision(1)))) }),
+              xaxis: axis("false accept rate (%), logarithmic", { tickvals: decades, ticktext: decades.map((power) => (narrow.matches && power % 2 ? "" : decadeText(power))) }),
               yaxis: axis("true accept rate (%)", { range: [0, 101] }),
             };
       if (points.x.length === 0) return { traces: [], layout: { ...layout, annotations: [note("genuine and impostor scores do not overlap")] } };

@@ -119,13 +119,15 @@ function translucent(hex, alpha) {
 const PER_DECADE = 6;
 const ZERO = 0.8; // decades below the lowest
 
+const decadeText = (power) => String(Number((100 * 10 ** power).toPrecision(1)));
+
 function spreadLayout(low, what, pooled, empty) {
   const decades = Array.from({ length: 1 - low }, (_, i) => low + i);
   const layout = {
     xaxis: axis(`${what} of the class (%)`, {
       range: [low - 1.1, 0.1],
       tickvals: [low - ZERO, ...decades],
-      ticktext: ["0", ...decades.map((power) => String(Number((100 * 10 ** power).toPrecision(1))))],
+      ticktext: ["0", ...decades.map(decadeText)],
     }),
     yaxis: axis("classes (number)", { rangemode: "tozero", tickformat: ",d" }),
     showlegend: false,
