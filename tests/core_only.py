@@ -52,6 +52,10 @@ def main() -> None:
         tables = evenmatch("audit", str(file), "--fail-above", "opis=0")
         require(tables.returncode == 1, f"a broken limit exits with {tables.returncode}: {tables.stderr}")
         require("Worst classes" in tables.stdout, "no table is printed")
+        report = Path(folder) / "report.html"
+        written = evenmatch("audit", str(file), "--html", str(report))
+        require(written.returncode == 0, f"--html exits with {written.returncode}: {written.stderr}")
+        require(report.stat().st_size < 6e6, f"the report has {report.stat().st_size} bytes")
         missing = evenmatch("audit", str(Path(folder) / "none.npz"))
         require(missing.returncode == 2, f"a missing file exits with {missing.returncode}")
         require(missing.stderr.count("\n") == 1, f"a missing file is explained as {missing.stderr!r}")

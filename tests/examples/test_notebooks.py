@@ -15,7 +15,9 @@ def shown(cell: Any) -> list[str]:
     found = []
     for output in cell.get("outputs", []):
         content = output.get("data", {})
-        kind = next((each for each in ("text/html", "image/png", "text/plain") if each in content), output["output_type"])
+        kind = next(
+            (each for each in ("text/html", "image/png", "text/plain") if each in content), output["output_type"]
+        )
         found.append(kind)
     return found
 
@@ -30,7 +32,9 @@ def test_a_notebook_runs_and_gives_what_it_shows(path, tmp_path):
     kept = [shown(cell) for cell in notebook.cells]
     client.NotebookClient(notebook, timeout=120, resources={"metadata": {"path": str(tmp_path)}}).execute()
     assert [shown(cell) for cell in notebook.cells] == kept
-    streams = [output for cell in notebook.cells for output in cell.get("outputs", []) if output["output_type"] == "stream"]
+    streams = [
+        output for cell in notebook.cells for output in cell.get("outputs", []) if output["output_type"] == "stream"
+    ]
     assert streams == []
     assert sorted(file.name for file in tmp_path.iterdir()) == ["compare.html", "report.html"]
 
