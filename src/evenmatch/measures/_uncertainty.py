@@ -49,8 +49,8 @@ def class_intervals(
 
     Returns:
         ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr``, each ``(low, high)``; empty below 10 classes,
-        whose resamples are too few to say anything. ε-OPIS of fewer than 100 classes is covered somewhat less often than
-        stated (about 90% at 60 classes for a nominal 95%), because its worst tenth is then a handful of classes.
+        whose resamples are too few to say anything. ε-OPIS of fewer than 100 classes is covered somewhat less often
+        than stated (about 90% at 60 classes for a nominal 95%): its worst tenth is then a handful of classes.
     """
     if counts.classes.size < _FEWEST_CLASSES:
         return {}
