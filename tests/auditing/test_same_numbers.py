@@ -1,4 +1,4 @@
-"""Every number of one audit is the same number in JSON, on the terminal, in HTML, in a notebook, in CSV and in tables."""
+"""Every number of one audit is the same one in JSON, on the terminal, in HTML, in a notebook, in CSV and in tables."""
 
 from __future__ import annotations
 

@@ -24,4 +24,4 @@ def pareto_front(recall: np.ndarray, opis: np.ndarray) -> np.ndarray:
     recall, opis = np.asarray(recall, dtype=float), np.asarray(opis, dtype=float)
     as_good = (recall[None, :] >= recall[:, None]) & (opis[None, :] <= opis[:, None])
     better = (recall[None, :] > recall[:, None]) | (opis[None, :] < opis[:, None])
-    return ~(as_good & better).any(axis=1)
+    return np.logical_not(np.any(as_good & better, axis=1))

@@ -61,7 +61,7 @@ def extreme_pairs(
     """
     problem = Problem.build(queries, references, metric)
     code = problem.classes.tolist().index(label)
-    mine = np.arange(problem.rows.starts[code], problem.rows.stops[code])
+    mine = np.flatnonzero(problem.rows.codes == code)
     if mine.size > _MOST_ROWS:
         mine = mine[np.linspace(0, mine.size - 1, _MOST_ROWS).astype(int)]
     highest = np.full(mine.size, -np.inf, np.float32)

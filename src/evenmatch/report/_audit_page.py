@@ -161,7 +161,7 @@ def _tiles(summary: dict[str, Any]) -> str:
         ("ε-OPIS", number(summary["eps_opis"]), intervals.get("eps_opis"), number,
          f"the same for the worst {summary['settings']['eps']:.0%} of the classes"),
         (f"recall@{k}", rate(recall), intervals.get(f"recall_at_{k}"), rate, "the right class is among the nearest"),
-        ("EER", rate(summary["eer"]), intervals.get("eer"), rate, f"at threshold {summary['eer_threshold']:.4f}"),
+        ("EER", rate(summary["eer"]), intervals.get("eer"), rate, f"at threshold {summary['eer_threshold']:.6f}"),
     ]  # fmt: skip
     return "".join(
         f'<div class="tile"><dt>{escape(name)}</dt><dd><strong>{escape(value)}</strong>'

@@ -116,7 +116,7 @@ def _targets(models: list[ComparedModel], ends: list[float]) -> list[float]:
     return sorted({*even, *ends}, reverse=True)
 
 
-def _stops(counts: PairCounts, targets: list[float]) -> tuple[list[dict[str, Any]], list[int]]:
+def _stops(counts: PairCounts, targets: list[float]) -> tuple[list[dict[str, Any]], np.ndarray]:
     """Where a model stops for each target, and the class thresholds among these.
 
     Between the loosest and the strictest class threshold the stop is the lowest one of them that keeps the target, so
@@ -136,4 +136,4 @@ def _stops(counts: PairCounts, targets: list[float]) -> tuple[list[dict[str, Any
         realised = rates_at(counts, threshold)
         shown = threshold if math.isfinite(threshold) else None
         stops.append({"threshold": shown, "far": realised[0], "frr": realised[1], "column": place})
-    return stops, columns
+    return stops, np.array(columns, dtype=int)

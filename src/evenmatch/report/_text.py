@@ -29,7 +29,7 @@ COMPARED: dict[str, tuple[str, Callable[[float | None], str], bool]] = {
     "eps_opis": ("ε-OPIS", number, False),
     "recall_at_1": ("recall@1", rate, True),
     "eer": ("EER", rate, False),
-    "threshold": ("threshold", lambda value: f"{value:.4f}", False),
+    "threshold": ("threshold", lambda value: f"{value:.6f}", False),
     "far": ("  FAR there", rate, False),
     "frr": ("  FRR there", rate, False),
 }
@@ -73,9 +73,9 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["map_at_r"] is not None:
         rows.append(("MAP@R", rate(summary["map_at_r"])))
     rows += [
-        ("EER", with_interval(f"{rate(summary['eer'])} at {summary['eer_threshold']:.4f}", intervals.get("eer"), rate)),
-        (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.4f} … {high:.4f}"),
-        (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.4f}"),
+        ("EER", with_interval(f"{rate(summary['eer'])} at {summary['eer_threshold']:.6f}", intervals.get("eer"), rate)),
+        (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.6f} … {high:.6f}"),
+        (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.6f}"),
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
         ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
     ]

@@ -171,8 +171,8 @@ def pareto(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
     axes.scatter(x[front], y[front], s=36, color=_GREEN, zorder=3, label="not beaten in both")
     if not front.all():
         axes.scatter(x[~front], y[~front], s=36, color=_RED, marker="s", zorder=3, label="beaten in both")
-    for name, *at in zip(table.index.tolist(), x, y, strict=True):
-        axes.annotate(_plain(name), at, xytext=(6, 5), textcoords="offset points", fontsize=8)
+    for name, across, up in zip(table.index.tolist(), x, y, strict=True):
+        axes.annotate(_plain(name), (across, up), xytext=(6, 5), textcoords="offset points", fontsize=8)
     axes.margins(0.12)
     axes.set_xlabel("recall@1 (%), more is better")
     axes.set_ylabel("OPIS, less is better")

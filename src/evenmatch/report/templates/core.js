@@ -85,7 +85,7 @@ function number(value) {
 }
 
 const count = (value) => value.toLocaleString("en-US");
-const score = (value) => (Number.isFinite(value) ? fixed(value, 4) : "∞");
+const score = (value) => (Number.isFinite(value) ? fixed(value, 6) : "∞");
 
 function parseRate(text) {
   const trimmed = text.trim().replace(",", ".");
