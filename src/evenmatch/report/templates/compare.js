@@ -206,13 +206,13 @@ start(async (arrays) => {
   const table = classTable(
     [
       { key: "class", title: "class", numeric: false, value: (i) => data.names[i] },
-      column("n", "samples", (i) => of(0, "n")[i], count, false),
       ...pair("utility", "utility", utility, number, true, false),
       ...pair("far", "FAR", (k) => models[k].far, rate, false, true),
       ...pair("frr", "FRR", (k) => models[k].frr, rate, false, true),
+      column("n", "samples", (i) => of(0, "n")[i], count, false),
     ],
     data.names,
-    { sort: "utility change", descending: false, pin, pinned: () => now.pinned, file: "change_by_class.csv", saved: null },
+    { sort: "utility change", descending: false, pin, pinned: () => now.pinned, file: "change_by_class.csv" },
   );
 
   await loadPlotly();
