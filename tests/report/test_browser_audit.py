@@ -316,3 +316,23 @@ def test_dark_follows_the_system_and_the_button(report, visit):
     assert light.page.get_attribute("#theme", "aria-pressed") == "true"
     dark.page.click("#theme")
     assert page_colour(dark) == "rgb(255, 255, 255)"
+
+
+def test_the_page_writes_numbers_as_the_terminal_does(page):
+    rng = np.random.default_rng(0)
+    ties = [n / 32 for n in range(33)] + [n / 4096 for n in range(0, 4097, 7)]
+    values = [
+        0.0,
+        1.0,
+        1e-5,
+        9.9995e-5,
+        0.00012345,
+        123.45,
+        12345.0,
+        1e9,
+        *ties,
+        *rng.random(500),
+        *10 ** rng.uniform(-9, 5, 500),
+    ]
+    shown_there = page.page.evaluate("values => values.map((value) => [rate(value), number(value)])", values)
+    assert shown_there == [[rate(value), number(value)] for value in values]
