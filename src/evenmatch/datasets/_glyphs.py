@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -61,6 +61,32 @@ class Glyphs:
 
     def __repr__(self) -> str:
         return f"<Glyphs: {self.describe()}>"
+
+    @property
+    def n(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+    @property
+    def classes(self) -> NDArray[np.str_]:
+        """(K,) the distinct labels, sorted."""
+        return np.unique(self.labels)
+
+    @property
+    def roles(self) -> None:
+        """None: every image is compared with every other."""
+        return
+
+    def open(self, row: int) -> Image:
+        """Return one image for Pillow, in grayscale."""
+        from PIL import Image
+
+        return Image.fromarray(self.images[row])
+
+    def subset(self, rows: Any) -> Glyphs:
+        """Return the images of a boolean mask (n,), of indices or of a slice, in that order."""
+        columns = ("images", "labels", "groups", "styles", "ids")
+        return replace(self, **{column: getattr(self, column)[rows] for column in columns})
 
     def summary(self) -> dict[str, Any]:
         """Count what is there and what was dropped.

@@ -1,1 +1,20 @@
-"""The threshold-consistent margin loss and what wraps it."""
+"""The threshold-consistent margin loss and what wraps it.
+
+TCMLoss regularises any base loss (WithTCM), base losses come by name (build), and in a distributed run the batches of
+all processes are joined (gather). Needs the `train` extra.
+"""
+
+try:
+    import torch  # noqa: F401
+except ImportError as error:
+    from evenmatch.errors import MissingExtraError
+
+    raise MissingExtraError("torch", "train", "evenmatch.losses") from error
+
+from evenmatch.losses._build import available, build
+from evenmatch.losses._gather import gather
+from evenmatch.losses._recall_at_k import RecallAtKLoss
+from evenmatch.losses._tcm import TCMLoss, TCMStats
+from evenmatch.losses._with_tcm import WithTCM, WithTCMStats
+
+__all__ = ["RecallAtKLoss", "TCMLoss", "TCMStats", "WithTCM", "WithTCMStats", "available", "build", "gather"]

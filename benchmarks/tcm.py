@@ -1,0 +1,220 @@
+"""What TCM costs: against pytorch-metric-learning's, in tiles, and within a ResNet-50 step.
+
+    python benchmarks/tcm.py [--quick] [--json FILE] [--resnet-size 128]
+
+Time is the median over repeats in one process. Extra memory is the rise of the resident set's high-water mark
+(VmHWM, reset through /proc/self/clear_refs) over the resident set just before a forward and backward pass, in a fresh
+process for each measurement, after a tiny warm-up pass that loads the libraries. Linux only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import platform
+import statistics
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from evenmatch.losses import TCMLoss
+
+PEER_NEEDS_GB = 13.0  # pytorch-metric-learning at 1,024 × 512 takes about 10 GB
+
+
+def batch(n: int, d: int, per_class: int = 4) -> tuple[Tensor, Tensor]:
+    """Rows of n / per_class classes whose similarities straddle both margins."""
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(n) // per_class
+    centres = torch.randn(int(labels[-1]) + 1, d, generator=generator)
+    rows = 1 + centres[labels] + 0.45 * torch.randn(n, d, generator=generator)
+    return rows.requires_grad_(), labels
+
+
+def loss_called(name: str, chunk_size: int | None = None) -> torch.nn.Module:
+    """Ours, or pytorch-metric-learning's."""
+    if name == "ours":
+        return TCMLoss(chunk_size=chunk_size)
+    from pytorch_metric_learning.losses import ThresholdConsistentMarginLoss
+
+    return ThresholdConsistentMarginLoss()
+
+
+def seconds(step: Callable[[], Any], repeats: int) -> float:
+    """Median time of a step, after one that does not count."""
+    step()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        step()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def status_bytes(key: str) -> int:
+    """A line of /proc/self/status, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(key + ":"):
+            return int(line.split()[1]) * 1024
+    raise SystemExit(f"/proc/self/status has no {key}; the memory figures need Linux")
+
+
+def extra_bytes(name: str, n: int, d: int, chunk_size: int | None) -> int:
+    """Rise of the resident set in one forward and backward pass; run in a process of its own."""
+    loss = loss_called(name, chunk_size)
+    warm, warm_labels = batch(16, d)
+    loss(warm, warm_labels).backward()
+    rows, labels = batch(n, d)
+    before = status_bytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")
+    loss(rows, labels).backward()
+    return status_bytes("VmHWM") - before
+
+
+def extra_gb(name: str, n: int, d: int, chunk_size: int | None = None) -> float:
+    """`extra_bytes` of a fresh process, in GB."""
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+        return pool.submit(extra_bytes, name, n, d, chunk_size).result() / 1e9
+
+
+def available_gb() -> float:
+    """Memory that can be taken without swapping."""
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) / 1e6
+    return 0.0
+
+
+def forward_backward(loss: torch.nn.Module, n: int, d: int) -> Callable[[], None]:
+    """A step of the loss alone."""
+    rows, labels = batch(n, d)
+
+    def step() -> None:
+        rows.grad = None
+        loss(rows, labels).backward()
+
+    return step
+
+
+def against_peer(quick: bool) -> dict[str, float]:
+    """Time and memory at B = 1,024, D = 512 (256, 128 when quick)."""
+    n, d = (256, 128) if quick else (1024, 512)
+    result = {"n": n, "d": d, "ours_s": seconds(forward_backward(loss_called("ours"), n, d), 21)}
+    result["ours_gb"] = extra_gb("ours", n, d)
+    if not quick and available_gb() < PEER_NEEDS_GB:
+        print(f"  skipping pytorch-metric-learning: {available_gb():.1f} GB available, it needs {PEER_NEEDS_GB} GB")
+        return result
+    result["peer_s"] = seconds(forward_backward(loss_called("peer"), n, d), 3)
+    result["peer_gb"] = extra_gb("peer", n, d)
+    result["times_faster"] = result["peer_s"] / result["ours_s"]
+    result["times_less_memory"] = result["peer_gb"] / result["ours_gb"]
+    return result
+
+
+def large_batch(quick: bool) -> dict[str, float]:
+    """B = 4,096: memory of the default and of the whole matrix at once, and how far apart their gradients are."""
+    n, d = (1024, 128) if quick else (4096, 512)
+    gradients = []
+    result: dict[str, float] = {"n": n, "d": d}
+    for key, chunk_size in (("default", None), ("whole", n), ("chunks_of_1000", 1000)):
+        rows, labels = batch(n, d)
+        loss = TCMLoss(chunk_size=chunk_size)
+        loss(rows, labels).backward()
+        gradients.append(rows.grad)
+        result[f"{key}_s"] = seconds(forward_backward(loss, n, d), 5)
+        result[f"{key}_gb"] = extra_gb("ours", n, d, chunk_size)
+    result["gradient_gap"] = max(float((g - gradients[1]).norm() / gradients[1].norm()) for g in gradients)
+    return result
+
+
+def tiles(quick: bool) -> dict[str, float]:
+    """B = 32,768, D = 256 in tiles of 1,024."""
+    n, d = (4096, 64) if quick else (32768, 256)
+    step = forward_backward(TCMLoss(chunk_size=1024), n, d)
+    start = time.perf_counter()
+    step()
+    elapsed = time.perf_counter() - start
+    return {
+        "n": n,
+        "d": d,
+        "s": elapsed,
+        "gb": extra_gb("ours", n, d, 1024),
+        "matrix_alone_gb": n * n * 4 / 1e9,
+    }
+
+
+def in_training(quick: bool, size: int) -> dict[str, float]:
+    """Share of a ResNet-50 training step at batch 128 that TCM takes."""
+    import torchvision
+
+    from evenmatch.losses import WithTCM, build
+
+    n, size = (16, 64) if quick else (128, size)
+    torch.manual_seed(0)
+    model = torchvision.models.resnet50(weights=None)
+    model.fc = torch.nn.Linear(2048, 512)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    images, labels = torch.randn(n, 3, size, size), torch.arange(n) // 4
+    base = build("multi_similarity")
+    regularised = WithTCM(base)
+
+    def step(loss: torch.nn.Module) -> None:
+        optimizer.zero_grad()
+        loss(model(images), labels).backward()
+        optimizer.step()
+
+    repeats = 1 if quick else 3
+    result = {"n": n, "image_size": size, "step_s": seconds(lambda: step(base), repeats)}
+    result["step_with_tcm_s"] = seconds(lambda: step(regularised), repeats)
+    # The difference of two long steps is mostly noise; the loss by itself is what is added, and can be timed well.
+    result["tcm_s"] = seconds(forward_backward(TCMLoss(), n, 512), 51)
+    result["overhead"] = result["tcm_s"] / result["step_s"]
+    return result
+
+
+def main() -> None:
+    """Run the parts, print the ratios."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it runs")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the figures here")
+    parser.add_argument("--resnet-size", type=int, default=128, help="side of the images; the papers use 224")
+    options = parser.parse_args()
+    torch.set_num_threads(min(torch.get_num_threads(), 8))
+    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}")
+
+    peer = against_peer(options.quick)
+    print(f"B={peer['n']:,} D={peer['d']}: ours {peer['ours_s'] * 1e3:.1f} ms, +{peer['ours_gb'] * 1e3:.0f} MB")
+    if "peer_s" in peer:
+        print(
+            f"  pytorch-metric-learning {peer['peer_s'] * 1e3:.0f} ms, +{peer['peer_gb'] * 1e3:.0f} MB: "
+            f"{peer['times_faster']:.0f}× faster, 1/{peer['times_less_memory']:.0f} of the memory"
+        )
+    large = large_batch(options.quick)
+    print(f"B={large['n']:,} D={large['d']}:")
+    for key in ("default", "whole", "chunks_of_1000"):
+        print(f"  {key.replace('_', ' ')}: {large[key + '_s'] * 1e3:.0f} ms, +{large[key + '_gb'] * 1e3:.0f} MB")
+    print(f"  gradients differ by {large['gradient_gap']:.1e} (relative norm)")
+    tiled = tiles(options.quick)
+    print(
+        f"B={tiled['n']:,} D={tiled['d']} in tiles: {tiled['s']:.1f} s, +{tiled['gb']:.2f} GB "
+        f"(the matrix alone: {tiled['matrix_alone_gb']:.2f} GB)"
+    )
+    training = in_training(options.quick, options.resnet_size)
+    print(
+        f"ResNet-50, batch {training['n']}, {training['image_size']} px: a step takes {training['step_s']:.2f} s, "
+        f"with TCM {training['step_with_tcm_s']:.2f} s; TCM by itself {training['tcm_s'] * 1e3:.2f} ms = "
+        f"{training['overhead']:.3%} of a step (smaller images make the step shorter and this share larger)"
+    )
+    if options.json:
+        figures = {"against_peer": peer, "large_batch": large, "tiles": tiled, "in_training": training}
+        options.json.write_text(json.dumps({"torch": torch.__version__, **figures}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
