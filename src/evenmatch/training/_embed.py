@@ -17,7 +17,7 @@ from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import ArtefactError, InputError
 from evenmatch.training._build import build_from_config
 from evenmatch.training._checkpoints import load_checkpoint
-from evenmatch.training._config import AuditConfig, ImageConfig, TrainConfig
+from evenmatch.training._config import AuditConfig, DataConfig, ImageConfig, TrainConfig
 from evenmatch.training._config_file import load_config
 from evenmatch.training._network import EmbeddingNet
 from evenmatch.training._pixels import BatchSource
@@ -121,63 +121,82 @@ def embed_with_run(
     data: str | None = None,
     *,
     root: str | Path | None = None,
-    split: str = "test",
-    options: dict[str, Any] | None = None,
+    split: str | None = None,
+    role: str | None = None,
     checkpoint: str = "last",
     device: str = "auto",
     workers: int = 0,
     progress: Callable[[float], None] | None = None,
-) -> tuple[EmbeddingSet, Images]:
+) -> EmbeddingSet:
     """Embed a data set with the network of a run.
 
     Args:
         run: folder that `train` made.
         data: a data set by name (with `root`), a folder of classes, a .csv or .parquet manifest; None for the data of
             the run itself.
-        root: where a data set by name lies.
-        split: of the data.
-        options: of the data set's reader.
+        root: where a data set by name lies; of the run's own data, if it has moved.
+        split: of the data; None takes the run's test split, "test" of a data set by name, and all of a folder or
+            manifest that has no test split.
+        role: only the images of this role, "query" or "gallery".
         checkpoint: "last" or "best".
         device: "auto" for a GPU if there is one, or as torch calls it.
         workers: processes that load images.
         progress: called with the share done.
 
-    Returns:
-        The embeddings, and the images that they are of.
-
     Raises:
-        InputError: the run or the data cannot be read.
+        InputError: the run or the data cannot be read, or the device cannot be used.
+
+    Example:
+        >>> from evenmatch.training import embed_with_run
+        >>> embeddings = embed_with_run("runs/omniglot", "photos/")  # doctest: +SKIP
     """
     network, config = load_network(run, checkpoint)
-    if data is None:
-        images = datasets.build(config.data.name, root or config.data.root, split, **{**config.data.options, **(options or {})})
-    elif data in datasets.names():
-        images = datasets.build(data, root, split, **(options or {}))
-    elif Path(data).suffix.lower() in (".csv", ".parquet"):
-        images = datasets.build("manifest", root or Path(data).parent, split, **{"file": Path(data).name, **(options or {})})
-    elif Path(data).is_dir():
-        images = datasets.build("folders", data, split)
-    else:
-        raise InputError(
-            f"{data!r} is neither a data set ({', '.join(datasets.names())}) nor a folder of classes nor a manifest; "
-            "check the path"
-        )
+    images = _images(config.data, data, root, split)
+    if role is not None:
+        images = _with_role(images, role)
     chosen = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     try:
         network.to(chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); use auto or cpu") from error
-    embeddings = embed_images(
+    return embed_images(
         network,
         images,
         config.image,
         batch_size=config.audit.batch_size,
         workers=workers,
         device=chosen,
-        name=f"{Path(run).name} on {split}",
+        name=f"{Path(run).resolve().name} on {data or config.data.name}",
         progress=progress,
     )
-    return embeddings, images
+
+
+def _images(own: DataConfig, data: str | None, root: str | Path | None, split: str | None) -> Images:
+    if data is None:
+        return datasets.build(own.name, root or own.root, split or own.test, **own.options)
+    if data in datasets.names():
+        return datasets.build(data, root, split or "test")
+    if Path(data).suffix.lower() in (".csv", ".parquet"):
+        return _first_split("manifest", data, split)
+    if Path(data).is_dir():
+        return _first_split("folders", data, split)
+    raise InputError(
+        f"{data!r} is neither a data set ({', '.join(datasets.names())}) nor a folder of classes nor a manifest; "
+        "check the path"
+    )
+
+
+def _first_split(name: str, root: str, split: str | None) -> Images:
+    if split is None:
+        found = datasets.splits(name, root)
+        split = "test" if "test" in found else "all"
+    return datasets.build(name, root, split)
+
+
+def _with_role(images: Images, role: str) -> Images:
+    if images.roles is None or role not in images.roles:
+        raise InputError(f"the data has no role {role!r}; leave --role out")
+    return images.subset(np.asarray(images.roles) == role)
 
 
 def _uncached(settings: ImageConfig) -> ImageConfig:

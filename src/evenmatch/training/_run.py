@@ -230,8 +230,8 @@ class _Report(Callback):
 
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say the step, the loss and what the audit of the validation images found."""
-        if not trainer.is_global_zero:
-            return
+        if not trainer.is_global_zero or not trainer.callback_metrics:
+            return  # a resumed run ends its last stretch again, without having done anything
         found = {name: float(value) for name, value in trainer.callback_metrics.items()}
         shown = [f"loss {found['train/loss']:.4f}"] if "train/loss" in found else []
         if "val/recall_at_1" in found:
