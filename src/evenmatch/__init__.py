@@ -10,13 +10,13 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evenmatch import datasets, errors
+    from evenmatch import datasets, errors, losses
     from evenmatch.auditing import Audit, audit
     from evenmatch.embeddings import EmbeddingSet, load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["Audit", "EmbeddingSet", "__version__", "audit", "datasets", "errors", "load", "save"]
+__all__ = ["Audit", "EmbeddingSet", "__version__", "audit", "datasets", "errors", "load", "losses", "save"]
 
 _HOME = {
     "Audit": "evenmatch.auditing",

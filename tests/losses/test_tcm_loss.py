@@ -123,6 +123,9 @@ def test_a_score_at_its_margin_is_active():
     value = loss(rows, torch.tensor([0, 0, 1, 1]))
     assert float(loss.last.share_neg) == 1
     assert float(value) == pytest.approx(0.1 + (0 + 0 + 0.4 + 0.4) / 4)
+    loss = TCMLoss(margin_pos=0.6, margin_neg=0.5)
+    loss(rows, torch.tensor([0, 0, 1, 1]))
+    assert float(loss.last.share_pos) == 1
 
 
 def test_last_reports_what_the_terms_did(batch):
@@ -157,6 +160,35 @@ def test_chunks_of_a_large_batch_equal_the_whole(batch):
         (chunked,) = torch.autograd.grad(value, rows)
         assert float(value.detach()) == pytest.approx(float(whole.detach()), rel=1e-6)
         assert float((chunked - grad).norm() / grad.norm()) < 1e-5
+
+
+MEMORY_OF_TILES = """
+from pathlib import Path
+import torch
+from evenmatch.losses import TCMLoss
+
+def megabytes(key):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith(key)).split()[1]) / 1e3
+
+loss, rows, labels = TCMLoss(chunk_size=1024), torch.randn(8192, 16, requires_grad=True), torch.arange(8192) // 4
+loss(rows[:16], labels[:16]).backward()
+before = megabytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")
+loss(rows, labels).backward()
+print(megabytes("VmHWM") - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the memory's high-water mark from /proc")
+def test_tiles_take_less_memory_than_the_matrix():
+    done = subprocess.run(
+        [sys.executable, "-c", MEMORY_OF_TILES], capture_output=True, text=True, timeout=120, check=False
+    )
+    if "PermissionError" in done.stderr:
+        pytest.skip("this machine does not let a process reset its high-water mark")
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 0.5 * 8192 * 8192 * 4 / 1e6
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
@@ -282,6 +314,8 @@ def test_a_value_that_is_not_finite_shows_in_the_loss(batch, bad):
     with torch.no_grad():
         rows[4, 2] = bad
     assert torch.isnan(TCMLoss()(rows, labels))
+    assert torch.isnan(TCMLoss()(rows, torch.zeros(12, dtype=torch.int64))), "positive pairs alone"
+    assert torch.isnan(TCMLoss()(rows, torch.arange(12))), "negative pairs alone"
 
 
 @pytest.mark.parametrize(

@@ -369,12 +369,22 @@ class EngineContract:
         if dtype == np.float16:
             assert_same(counts, Case(x.astype(np.float32), codes).count(metric=metric, engine=engine))
 
-    @pytest.mark.parametrize("scale", [1e-30, 1e30])
-    def test_the_length_of_vectors_does_not_matter_to_cosine(self, engine, scale):
+    @pytest.mark.parametrize(
+        ("dtype", "scale"), [("f4", 1e-30), ("f4", 1e30), ("f8", 1e-150), ("f8", 1e150), ("f2", 1e3)]
+    )
+    def test_the_length_of_vectors_does_not_matter_to_cosine(self, engine, dtype, scale):
         x, codes = clusters(100, 10, seed=21)
         lengths = np.random.default_rng(0).uniform(1, 7, 100)[:, None] * scale
-        case = Case((x * lengths).astype(np.float32), codes)
+        case = Case((x.astype(np.float64) * lengths).astype(dtype), codes)
+        # squares of 1e150 would leave float64 in the reference
+        scores = reference.scores(case.x.astype(np.float64) / scale)
         counts = case.count(engine=engine)
+        assert_true(counts, case, tolerance_of(engine).of(counts), scores)
+
+    def test_distances_between_float64_values_far_from_the_origin_keep_their_digits(self, engine):
+        x, codes = clusters(100, 10, seed=24)
+        case = Case(x.astype(np.float64) + 1e6, codes)
+        counts = case.count(metric="euclidean", engine=engine)
         assert_true(counts, case, tolerance_of(engine).of(counts))
 
     def test_zero_vectors_are_points_like_others_under_euclidean(self, engine):

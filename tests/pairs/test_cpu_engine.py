@@ -47,7 +47,7 @@ def exact_case(across: bool) -> Case:
 
 
 def busy_case() -> Case:
-    return Case(*clusters(1200, 30, dim=4))
+    return Case(*clusters(2400, 30, dim=4))
 
 
 def no_worker_lives() -> bool:
@@ -102,19 +102,25 @@ def test_wide_tables_take_fewer_threads_and_give_the_same(monkeypatch):
 def test_draining_the_tables_loses_and_repeats_nothing(monkeypatch, tiles_before_drain, across):
     case = exact_case(across)
     expected = count(case)
+    drained = []
+    real = _cpu._Tally.drain
+    monkeypatch.setattr(_cpu._Tally, "drain", lambda tally, total: (drained.append(1), real(tally, total)))
     monkeypatch.setattr(_cpu, "_TILES_BEFORE_DRAIN", tiles_before_drain)
     assert_same(count(case, tiles=(7, 5), threads=3), expected)
+    assert len(drained) > 50  # of more than 100 tiles, drained after each or every other one
 
 
 def test_no_cell_can_overflow_between_two_drains():
     assert (_cpu._TILES_BEFORE_DRAIN + 1) * _cpu.TILE_ROWS * _cpu.TILE_COLS <= 2**31
 
 
-def test_progress_is_reported_during_the_run_and_never_falls():
+def test_progress_is_reported_during_the_run_and_never_falls(monkeypatch):
+    real = _cpu.wait
+    monkeypatch.setattr(_cpu, "wait", lambda jobs, timeout, **how: real(jobs, timeout=0.002, **how))
     seen: list[float] = []
-    case = Case(*clusters(600, 30, dim=4))
-    counts = count(case, tiles=(1, 1), block_bytes=200 * 16, progress=seen.append)
-    assert len(seen) > 2
+    case = Case(*clusters(300, 30, dim=4))
+    counts = count(case, tiles=(1, 1), block_bytes=100 * 16, progress=seen.append)
+    assert len(seen) > 5
     assert seen == sorted(seen)
     assert 0 <= seen[0] < 1
     assert seen[-1] == 1.0
@@ -131,7 +137,7 @@ def test_an_interrupt_from_the_progress_display_ends_the_run_at_once():
     started = time.perf_counter()
     with pytest.raises(KeyboardInterrupt):
         count(busy_case(), tiles=(1, 1), progress=interrupt)
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 8  # of half a minute
     assert len(calls) == 1
     assert calls[0] < 1  # it was the run that was cut short, not its last call
     assert no_worker_lives()
@@ -144,7 +150,7 @@ def test_ctrl_c_ends_the_run_and_its_threads_at_once():
     with pytest.raises(KeyboardInterrupt):
         count(busy_case(), tiles=(1, 1))
     timer.join()
-    assert time.perf_counter() - started < 2
+    assert time.perf_counter() - started < 8  # of half a minute
     assert no_worker_lives()
 
 

@@ -10,7 +10,7 @@ import pytest
 from contract import Case, clusters
 
 from evenmatch.errors import InputError
-from evenmatch.pairs import ENGINES
+from evenmatch.pairs import ENGINES, _run
 
 X, CODES = clusters(60, 6, dim=8)
 
@@ -22,6 +22,7 @@ def no_pair_is_counted(monkeypatch):
 
     for name in ENGINES:
         monkeypatch.setitem(ENGINES, name, count)
+    monkeypatch.setattr(_run, "look", count)
 
 
 def changed(row: int, value: Any) -> np.ndarray:

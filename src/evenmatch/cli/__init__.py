@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
-import click
 import typer
 
 from evenmatch import __version__
-from evenmatch.cli import audit, demo
+from evenmatch.cli import audit, datasets, demo
 from evenmatch.errors import CheckFailed, EvenmatchError
 
 __all__ = ["app", "main"]
 
+# Typer names neither class in public, and whether they are click's or its own depends on its version.
+_UsageError: type[Exception] = typer.BadParameter.__mro__[1]
+_CommandError: type[Exception] = typer.BadParameter.__mro__[2]
+
 app = typer.Typer(
     name="evenmatch",
     help="One match threshold that holds for every class: measure it, calibrate it, ship it, watch it.",
+    epilog="Exit codes: 0 done, 1 a check failed, 2 the input cannot be used (a line on stderr says what to do).",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -23,6 +28,7 @@ app = typer.Typer(
 )
 app.command("audit")(audit.audit)
 app.command("demo")(demo.demo)
+app.add_typer(datasets.app, name="datasets")
 
 
 def _version(wanted: bool) -> None:
@@ -37,7 +43,7 @@ def _options(
         False, "--version", help="Print the version and exit.", callback=_version, is_eager=True
     ),
 ) -> None:
-    """Exit codes: 0 done, 1 a check failed, 2 the input cannot be used (one line on stderr says what to do)."""
+    """Options of the program itself."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -59,12 +65,18 @@ def _run(arguments: list[str] | None) -> int:
     except EvenmatchError as error:
         typer.echo(f"error: {error}", err=True)
         return 2
-    except click.UsageError as error:
-        error.show()
+    except _UsageError as error:
+        message, context = _message(error), getattr(error, "ctx", None)
+        if message:  # without arguments the help itself has been printed
+            typer.echo(f"error: {message}; see {context.command_path if context else 'evenmatch'} --help", err=True)
         return 2
-    except click.ClickException as error:
-        typer.echo(f"error: {error.format_message()}", err=True)
+    except _CommandError as error:
+        typer.echo(f"error: {_message(error)}", err=True)
         return 2
-    except (click.exceptions.Abort, KeyboardInterrupt):
+    except (typer.Abort, KeyboardInterrupt):
         typer.echo("interrupted; nothing was written", err=True)
         return 130
+
+
+def _message(error: Any) -> str:
+    return error.format_message().strip().rstrip(".")

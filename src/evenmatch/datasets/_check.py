@@ -12,6 +12,7 @@ import numpy as np
 from evenmatch.datasets._images import Images
 from evenmatch.datasets._imageset import ImageSet
 from evenmatch.datasets._registry import Part, find
+from evenmatch.errors import CheckFailed
 
 __all__ = ["CheckReport", "SplitCheck", "check"]
 
@@ -85,12 +86,18 @@ class CheckReport:
 
     def problems(self) -> tuple[str, ...]:
         """Return one line for each thing that is wrong."""
-        shared = (
-            (f"{self.overlap:,} classes are in train and in test: {_named(self.overlap_classes, self.overlap)}",)
-            if self.overlap
-            else ()
-        )
-        return (*(line for split in self.splits for line in split.problems()), *shared)
+        lines = [line for split in self.splits for line in split.problems()]
+        if self.overlap:
+            named = _named(self.overlap_classes, self.overlap)
+            lines.append(f"{self.overlap:,} classes are in train and in test: {named}")
+        return tuple(lines)
+
+    def require_ok(self) -> None:
+        """Raise `CheckFailed`, which names the first problem and counts the others, unless all is as it should be."""
+        if problems := self.problems():
+            first, *others = problems
+            more = f" (and {len(others)} more)" if others else ""
+            raise CheckFailed(f"{self.name} is not as published: {first}{more}")
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as a JSON-safe dict."""

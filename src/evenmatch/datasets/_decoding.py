@@ -74,11 +74,12 @@ def _failure(file: Path) -> str | None:
 
 
 def _reason(error: Exception) -> str:
+    from PIL import UnidentifiedImageError
+
     if isinstance(error, FileNotFoundError):
         return "does not exist"
     if isinstance(error, PermissionError):
         return "cannot be read: permission denied"
-    detail = " ".join(str(error).split())[:120] or type(error).__name__
-    return (
-        f"cannot be decoded ({detail.split(': ')[0] if type(error).__name__ == 'UnidentifiedImageError' else detail})"
-    )
+    if isinstance(error, UnidentifiedImageError):
+        return "is no image of a known format"
+    return f"cannot be decoded ({' '.join(str(error).split())[:120] or type(error).__name__})"

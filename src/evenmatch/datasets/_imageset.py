@@ -161,13 +161,14 @@ class ImageSet:
 
     def missing(self) -> NDArray[np.int64]:
         """Return the rows whose file does not exist; each folder is listed once, no image is opened."""
-        listed: dict[Path, frozenset[str]] = {}
+        listed: dict[str, frozenset[str]] = {}
         absent: list[int] = []
         for row, path in enumerate(self.paths.tolist()):
-            file = self.root / path
-            if file.parent not in listed:
-                listed[file.parent] = _file_names(file.parent)
-            if file.name not in listed[file.parent]:
+            folder, slash, name = path.rpartition("/")
+            folder = folder or ("/" if slash else ".")
+            if folder not in listed:
+                listed[folder] = _file_names(self.root / folder)
+            if name not in listed[folder]:
                 absent.append(row)
         return np.array(absent, dtype=np.int64)
 

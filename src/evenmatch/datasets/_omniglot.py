@@ -82,7 +82,8 @@ def splits(root: str | Path | None) -> tuple[str, ...]:
 def _alphabets(folder: Path, half: str) -> dict[str, list[Path]]:
     halves = sorted(path for path in folder.glob(f"{half}*") if path.is_dir())
     if not halves:
-        LAYOUT.find(folder, half)
+        small = [f"{half}_small1"] if half == "images_background" else []
+        LAYOUT.find(folder, half, *small)  # none is there, so this says what to do
     found: dict[str, list[Path]] = {}
     for path in halves:
         for alphabet in sorted(path.iterdir()):

@@ -128,23 +128,26 @@ class PairHinge(torch.autograd.Function):
         size: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         pairs = _Pairs(x, ref, labels, ref_labels, ids, ref_ids)
-        all_sums: list[Tensor] = []
-        all_counts: list[Tensor] = []
+        tiles = list(pairs.tiles(size))
+        # A row for each tile, allocated before the first: small tensors kept from every tile would lie between the
+        # large freed ones, and the C allocator could not use that memory again.
+        all_sums = x.new_zeros((len(tiles), 2))
+        all_counts = labels.new_zeros((len(tiles), 4))
         masks: tuple[Tensor | None, Tensor | None] = (None, None)
         with torch.autocast(x.device.type, enabled=False):
-            for tile in pairs.tiles(size):
+            for index, tile in enumerate(tiles):
                 active = pairs.active(tile, margin_pos, margin_neg)
-                all_sums.append(active.sums * tile.copies)
-                all_counts.append(active.counts * tile.copies)
+                all_sums[index] = active.sums * tile.copies
+                all_counts[index] = active.counts * tile.copies
                 masks = (active.pos, active.neg)
-            sums = torch.stack(all_sums).sum(0)
-            counts = torch.stack(all_counts).sum(0)
+            sums = all_sums.sum(0)
+            counts = all_counts.sum(0)
             active_counts = counts[:2].to(sums.dtype)
             share_pos = active_counts[0] / counts[2]
             share_neg = active_counts[1] / (counts[3] - counts[2])
             divisors = active_counts.clamp_min(1)
             mean_pos, mean_neg = (sums / divisors).unbind()
-        if len(all_sums) > 1:
+        if len(tiles) > 1:
             masks = (None, None)  # computed again in backward: memory stays at O(n·d)
         ctx.arguments = (margin_pos, margin_neg, size)
         ctx.save_for_backward(*pairs, divisors, *masks)

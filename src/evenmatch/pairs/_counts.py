@@ -111,7 +111,9 @@ class PairCounts:
     def index_at_far(self, far: float) -> int:
         """Lowest grid index whose realised FAR over all negative pairs is ≤ ``far``; ``grid.size`` is ``+inf``."""
         allowed = int(far * self.n_negatives)
-        allowed += (allowed + 1) / max(self.n_negatives, 1) <= far  # the product may round below a count that fits
+        # the product may round to either side of a count that just fits
+        allowed += (allowed + 1) / max(self.n_negatives, 1) <= far
+        allowed -= allowed / max(self.n_negatives, 1) > far
         return int(np.searchsorted(-self.accepted_negatives, -allowed))
 
     def column(self, threshold: float) -> int:
@@ -121,7 +123,8 @@ class PairCounts:
             InputError: the classes were not counted at this threshold.
         """
         index = int(np.argmin(np.abs(self.thresholds - threshold))) if self.thresholds.size else 0
-        if not self.thresholds.size or abs(self.thresholds[index] - threshold) > 1e-6 * self.grid.step:
+        # "not ≤" rather than ">", so that NaN is refused
+        if not self.thresholds.size or not abs(self.thresholds[index] - threshold) <= 1e-6 * self.grid.step:
             span = f" from {self.thresholds[0]:.6g} to {self.thresholds[-1]:.6g}" if self.thresholds.size else ""
             raise InputError(
                 f"the classes were not counted at threshold {threshold:.6g} (they were at {self.thresholds.size} "

@@ -183,16 +183,18 @@ def count_cpu(
                     continue
                 cols = rows if problem.half and i == j else Block(problem, col_span, cols=True)
                 queue = run.tiles(row_span, col_span)
-                jobs = [pool.submit(run.work, queue, tally, rows, cols) for tally in tallies]
                 try:
-                    while wait(jobs, timeout=0.2, return_when=FIRST_EXCEPTION).not_done:
+                    jobs = [pool.submit(run.work, queue, tally, rows, cols) for tally in tallies]
+                    while (state := wait(jobs, timeout=0.2, return_when=FIRST_EXCEPTION)).not_done:
+                        for job in state.done:
+                            job.result()
                         if progress is not None:
                             progress(min(run.pairs_done / problem.n_pairs, 1.0))
+                    for job in jobs:
+                        job.result()
                 except BaseException:
                     run.stop.set()
                     raise
-                for job in jobs:
-                    job.result()
     del tallies
     if progress is not None:
         progress(1.0)

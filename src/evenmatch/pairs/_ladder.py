@@ -74,5 +74,7 @@ class Ladder:
             splits = np.full(grid.size - first, np.inf, dtype=np.float32)
             for bin_, threshold in inside.items():
                 rounded = np.float32(threshold)
-                splits[bin_ - first] = np.nextafter(rounded, np.float32(np.inf)) if rounded < threshold else rounded
+                splits[bin_ - first] = (
+                    np.nextafter(rounded, np.float32(np.inf)) if float(rounded) < threshold else rounded
+                )
         return cls(np.sort(values), first, np.cumsum(steps[:-1], dtype=np.int32), splits)

@@ -143,6 +143,7 @@ def nearest_neighbours(
     scores_out, same_out = np.empty_like(heap), np.empty_like(same)
     scores_out[rows.order] = np.take_along_axis(heap, best_first, axis=1)
     same_out[rows.order] = np.take_along_axis(same, best_first, axis=1)
+    scores_out[same_out] = np.nextafter(scores_out[same_out], np.float32(np.inf))  # undo the step down of the keys
     positives = np.empty(rows.n, np.int64)
     positives[rows.order] = cols.sizes[rows.codes] - problem.half
     return Neighbours(same_out, scores_out, positives)

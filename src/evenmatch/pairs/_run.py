@@ -60,7 +60,7 @@ def count_pairs(
         thresholds: further scores at which every class is counted.
         engine: the name of an engine in ``ENGINES``.
         threads: worker threads; by default one a core.
-        progress: called with the share of pairs done, in [0, 1].
+        progress: called with the share of pairs done, in [0, 1]; it begins at 0 again in a second pass.
 
     Returns:
         The counts; memory and time are those of the engine (see ``count_cpu``).
