@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from evenmatch import __version__
-from evenmatch.cli import audit, datasets, demo
+from evenmatch.cli import audit, datasets, demo, embed, train
 from evenmatch.errors import CheckFailed, EvenmatchError
 
 __all__ = ["app", "main"]
@@ -28,6 +28,8 @@ app = typer.Typer(
 )
 app.command("audit")(audit.audit)
 app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("embed")(embed.embed)
 app.add_typer(datasets.app, name="datasets")
 
 

@@ -15,13 +15,17 @@ __all__ = ["train"]
 
 
 def train(
-    config: Annotated[Path | None, typer.Argument(help="Configuration, as those in configs/; none with --resume.")] = None,
+    config: Annotated[
+        Path | None, typer.Argument(help="Configuration, as those in configs/; none with --resume.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Run folder, new or empty; by default runs/NAME of CONFIG.")] = None,
     changes: Annotated[
         list[str] | None, typer.Option("--set", help="Change a value, as optimizer.lr=3e-4; repeatable.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the whole configuration and stop.")] = False,
-    resume: Annotated[Path | None, typer.Option(help="Continue the run in this folder from its last checkpoint.")] = None,
+    resume: Annotated[
+        Path | None, typer.Option(help="Continue the run in this folder from its last checkpoint.")
+    ] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print the audit of the test images as JSON.")] = False,
 ) -> None:
@@ -58,7 +62,7 @@ def train(
         folder = Path("runs") / config.stem if out is None else out
         result = training.train(settings, folder, skip_bad=skip_bad, say=say, progress=progress)
     else:
-        assert resume is not None  # noqa: S101 - one of the two is given
+        assert resume is not None
         result = training.resume(resume, skip_bad=skip_bad, say=say, progress=progress)
     if result is None:  # another process of a distributed run reports
         return

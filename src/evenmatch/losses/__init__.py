@@ -18,4 +18,14 @@ from evenmatch.losses._smooth_ap import SmoothAPLoss
 from evenmatch.losses._tcm import TCMLoss, TCMStats
 from evenmatch.losses._with_tcm import WithTCM, WithTCMStats
 
-__all__ = ["RecallAtKLoss", "SmoothAPLoss", "TCMLoss", "TCMStats", "WithTCM", "WithTCMStats", "available", "build", "gather"]
+__all__ = [
+    "RecallAtKLoss",
+    "SmoothAPLoss",
+    "TCMLoss",
+    "TCMStats",
+    "WithTCM",
+    "WithTCMStats",
+    "available",
+    "build",
+    "gather",
+]

@@ -9,6 +9,7 @@ import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
+from typing_extensions import override
 
 from evenmatch.auditing import Audit, audit
 from evenmatch.errors import InputError
@@ -58,10 +59,12 @@ class AuditCallback(Callback):
         self._collected: list[dict[str, Tensor]] = []
         self.last: Audit | None = None
 
+    @override
     def on_validation_epoch_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Forget earlier embeddings."""
         self._collected = []
 
+    @override
     def on_validation_batch_end(
         self,
         trainer: Trainer,
@@ -77,6 +80,7 @@ class AuditCallback(Callback):
         kept = {name: outputs[name].detach() for name in ("embeddings", "labels", "rows", "query") if name in outputs}
         self._collected.append(kept)
 
+    @override
     def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Audit and log."""
         if trainer.sanity_checking or not self._collected:
@@ -110,6 +114,4 @@ def audit_samples(samples: dict[str, Tensor], **settings: Any) -> Audit:
     if "query" not in samples:
         return audit(embeddings, labels, **settings)
     query = samples["query"].cpu().numpy().astype(bool)
-    return audit(
-        embeddings[query], labels[query], ref=embeddings[~query], ref_labels=labels[~query], **settings
-    )
+    return audit(embeddings[query], labels[query], ref=embeddings[~query], ref_labels=labels[~query], **settings)

@@ -28,9 +28,7 @@ _PROXY_LOSSES = (
 def resolved(config: TrainConfig) -> TrainConfig:
     """The configuration with the values that depend on others filled in: mean and std of the images."""
     mean, std = _normalisation(config)
-    image = config.image.model_copy(
-        update={"mean": config.image.mean or mean, "std": config.image.std or std}
-    )
+    image = config.image.model_copy(update={"mean": config.image.mean or mean, "std": config.image.std or std})
     return config.model_copy(update={"image": ImageConfig.model_validate(image.model_dump())})
 
 

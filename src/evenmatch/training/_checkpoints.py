@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch.plugins.io import TorchCheckpointIO
+from typing_extensions import override
 
 from evenmatch.embeddings import atomic_path
 from evenmatch.errors import ArtefactError, InputError
@@ -22,6 +23,7 @@ class AtomicCheckpoints(TorchCheckpointIO):
     tensors and plain types alone.
     """
 
+    @override
     def save_checkpoint(self, checkpoint: dict[str, Any], path: Any, storage_options: Any | None = None) -> None:
         """Write a checkpoint.
 
@@ -35,9 +37,8 @@ class AtomicCheckpoints(TorchCheckpointIO):
         with atomic_path(target) as temporary:
             temporary.write_bytes(buffer.getbuffer())
 
-    def load_checkpoint(
-        self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None
-    ) -> dict[str, Any]:
+    @override
+    def load_checkpoint(self, path: Any, map_location: Any = "cpu", weights_only: bool | None = None) -> dict[str, Any]:
         """Read a checkpoint; `weights_only` is always true.
 
         Raises:

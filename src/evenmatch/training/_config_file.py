@@ -42,7 +42,9 @@ def load_config(path: str | Path, changes: Sequence[str] = ()) -> TrainConfig:
     return parse_config(values, changes, str(path))
 
 
-def parse_config(values: Mapping[str, Any], changes: Sequence[str] = (), where: str = "the configuration") -> TrainConfig:
+def parse_config(
+    values: Mapping[str, Any], changes: Sequence[str] = (), where: str = "the configuration"
+) -> TrainConfig:
     """Check a configuration given as nested dicts, with changes as in `load_config`.
 
     Raises:
@@ -126,7 +128,7 @@ def _yaml(text: str, where: str) -> Any:
 
     Loader.add_implicit_resolver("tag:yaml.org,2002:float", _FLOAT, list("-+0123456789"))
     try:
-        return yaml.load(text, Loader)  # noqa: S506 - a SafeLoader
+        return yaml.load(text, Loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = "" if mark is None else f", line {mark.line + 1}"

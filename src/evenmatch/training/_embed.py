@@ -58,7 +58,10 @@ def embed_images(
     codes = np.searchsorted(images.classes, images.labels)
     source = BatchSource(images, codes, _uncached(settings), augment=False)
     loader: DataLoader[Any] = DataLoader(
-        source, batch_size=None, sampler=OrderedBatches(images.n, batch_size), num_workers=workers  # type: ignore[arg-type]
+        source,
+        batch_size=None,
+        sampler=OrderedBatches(images.n, batch_size),
+        num_workers=workers,  # type: ignore[arg-type]
     )
     vectors = np.empty((images.n, network.dim), dtype=np.float32)
     done = 0
@@ -188,8 +191,8 @@ def _images(own: DataConfig, data: str | None, root: str | Path | None, split: s
 
 def _first_split(name: str, root: str, split: str | None) -> Images:
     if split is None:
-        found = datasets.splits(name, root)
-        split = "test" if "test" in found else "all"
+        entry = next(entry for entry in datasets.catalogue() if entry.name == name)
+        split = "test" if any(part.split == "test" for part in entry.parts_in(root, {})) else "all"
     return datasets.build(name, root, split)
 
 

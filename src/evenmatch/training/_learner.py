@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from lightning.pytorch import LightningModule
 from torch import Tensor, nn
+from typing_extensions import override
 
 from evenmatch.errors import ArtefactError, InputError
 from evenmatch.losses import WithTCM
@@ -65,16 +66,19 @@ class MetricLearner(LightningModule):
         self._schedule = schedule or ScheduleConfig()
         self._seed = seed
 
+    @override
     def forward(self, images: Tensor) -> Tensor:
         """Unit vectors `(n, dim)` of images `(n, c, h, w)`."""
         return self.network(images)
 
+    @override
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
         """Seed torch's generators for this step."""
         if self._seed is not None:
             sequence = np.random.SeedSequence([self._seed, self.global_step, self.global_rank])
             torch.manual_seed(int(sequence.generate_state(1, np.uint32)[0]))
 
+    @override
     def training_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> Tensor:
         """Loss of a batch."""
         embeddings = self.network(batch["images"])
@@ -88,14 +92,17 @@ class MetricLearner(LightningModule):
             self.log_dict(values, batch_size=len(embeddings))
         return loss
 
+    @override
     def validation_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """Embeddings of a batch with its labels, rows and roles; for `AuditCallback`."""
         return self._embedded(batch)
 
+    @override
     def test_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The same for the test images."""
         return self._embedded(batch)
 
+    @override
     def predict_step(self, batch: Mapping[str, Tensor], batch_idx: int) -> dict[str, Tensor]:
         """The same for any images."""
         return self._embedded(batch)
@@ -104,6 +111,7 @@ class MetricLearner(LightningModule):
         rest = {name: value for name, value in batch.items() if name != "images"}
         return {"embeddings": self.network(batch["images"]).float(), **rest}
 
+    @override
     def configure_optimizers(self) -> Any:
         """The optimizer with its parameter groups and a learning rate that changes at each step."""
         settings = self._optimizer
@@ -115,10 +123,12 @@ class MetricLearner(LightningModule):
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, learning_rate_factor(self._schedule))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
+    @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Mark the file with the schema version."""
         checkpoint["evenmatch"] = {"kind": "evenmatch.checkpoint", "schema": SCHEMA}
 
+    @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a file of another schema."""
         found = checkpoint.get("evenmatch", {}).get("schema")
@@ -145,7 +155,10 @@ def _groups(network: EmbeddingNet, loss: nn.Module, settings: OptimizerConfig) -
     proxy_lr = settings.lr if settings.proxy_lr is None else settings.proxy_lr
     head = [*network.pooling.parameters(), *network.head.parameters()]
     groups = []
-    for name, parameters, rate in (("backbone", list(network.backbone.parameters()), settings.lr), ("head", head, head_lr)):
+    for name, parameters, rate in (
+        ("backbone", list(network.backbone.parameters()), settings.lr),
+        ("head", head, head_lr),
+    ):
         matrices = [parameter for parameter in parameters if parameter.ndim > 1]
         vectors = [parameter for parameter in parameters if parameter.ndim <= 1]
         groups.append({"name": name, "params": matrices, "lr": rate, "weight_decay": settings.weight_decay})

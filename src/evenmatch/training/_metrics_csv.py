@@ -9,6 +9,7 @@ from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
 
 from evenmatch.embeddings import atomic_path
 from evenmatch.errors import ArtefactError
@@ -51,16 +52,19 @@ class MetricsCSV(Logger):
         """The run folder."""
         return str(self._path.parent)
 
+    @override
     @rank_zero_only
     def log_metrics(self, metrics: dict[str, float], step: int | None = None) -> None:
         """Take in the quantities of a step; `save` writes them."""
         row = self._rows.setdefault(int(step or 0), {})
         row.update({name: float(value) for name, value in metrics.items()})
 
+    @override
     @rank_zero_only
     def log_hyperparams(self, params: dict[str, Any] | Namespace, *args: Any, **kwargs: Any) -> None:
         """Nothing: the configuration is in its own file."""
 
+    @override
     @rank_zero_only
     def save(self) -> None:
         """Write the table, whole or not at all."""
@@ -73,6 +77,7 @@ class MetricsCSV(Logger):
             for step in sorted(self._rows):
                 writer.writerow([step, *(self._rows[step].get(name, "") for name in columns)])
 
+    @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
         """Write what is left."""

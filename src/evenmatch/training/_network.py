@@ -87,7 +87,9 @@ def build_network(
         pretrained: load timm's weights, which are downloaded where they are not in the cache.
         pooling: "gem" or "avg" over feature maps, "flatten" for all cells of them (fixes the size of the images), or
             "native" for what the backbone itself does (the class token of a ViT).
-        dim, layer_norm, freeze_bn: as in `EmbeddingNet`.
+        dim: of the embeddings; None leaves out the linear layer.
+        layer_norm: whether to normalise what the pooling returns.
+        freeze_bn: keep the statistics of the backbone's batch norms as they are.
         size: side of the images in pixels; needed by "flatten", and given to backbones with position embeddings.
         options: further arguments of the backbone, e.g. `width` of conv4, `drop_path_rate` of timm's models.
 
@@ -163,9 +165,7 @@ def _create(
     if size is not None and timm.models.is_model_in_modules(name, ["vision_transformer", "deit", "swin_transformer"]):
         keep_pool["img_size"] = size
     try:
-        return timm.create_model(
-            name, pretrained=pretrained, num_classes=0, in_chans=channels, **keep_pool, **options
-        )
+        return timm.create_model(name, pretrained=pretrained, num_classes=0, in_chans=channels, **keep_pool, **options)
     except (TypeError, AssertionError, ValueError) as error:
         raise InputError(f"timm cannot build {name!r} with these settings: {_line(error)}") from error
     except Exception as error:  # the hub, the network and the disk each have their own errors

@@ -18,7 +18,7 @@ from evenmatch.training._config import ImageConfig
 from evenmatch.training._sampler import BatchPlan
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
+    pass
 
 __all__ = ["BatchSource"]
 
@@ -91,7 +91,7 @@ class BatchSource(Dataset[dict[str, Tensor]]):
             values = 1 - values
         return (values - self._mean) / self._std
 
-    def _open(self, row: int) -> Image:
+    def _open(self, row: int) -> Any:
         return self._images.open(row).convert("RGB" if self._settings.channels == 3 else "L")
 
     def _still(self, row: int) -> Tensor:

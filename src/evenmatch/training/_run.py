@@ -15,6 +15,7 @@ from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
 from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
 
 from evenmatch.auditing import Audit
 from evenmatch.embeddings import EmbeddingSet, save
@@ -80,11 +81,11 @@ def train(
             or it cannot be written to.
     """
     folder = Path(folder)
-    first = rank_zero_only.rank == 0
+    first = _rank() == 0
     if first and folder.is_dir() and any(folder.iterdir()):
-        raise InputError(f"{folder} is not empty; continue its run with --resume {folder}, or choose another with --out")
+        raise InputError(f"{folder} is not empty; use --resume {folder} to continue its run, or another --out")
     config = resolved(config)
-    learner = build_learner(config, 2)  # what does not fit shows before images are read
+    build_learner(config, 2)  # what does not fit shows before images are read
     data = read_images(config, skip_bad=skip_bad, say=say)
     if first:
         try:
@@ -95,14 +96,14 @@ def train(
     return _run(config, folder, data, None, say, progress)
 
 
-def resume(
-    folder: str | Path, *, skip_bad: bool = False, say: Say = print, progress: bool = False
-) -> RunResult | None:
+def resume(folder: str | Path, *, skip_bad: bool = False, say: Say = print, progress: bool = False) -> RunResult | None:
     """Continue a run that was interrupted, from its last checkpoint; on a CPU, to the same weights bit for bit.
 
     Args:
         folder: of the run.
-        skip_bad, say, progress: as in `train`; give skip_bad again if the run had it.
+        skip_bad: as in `train`; give it again if the run had it.
+        say: where to tell what is being done.
+        progress: show a progress bar.
 
     Raises:
         InputError: the folder holds no run, or one of its files cannot be read.
@@ -134,7 +135,7 @@ def _run(
     with _quiet():
         trainer = _trainer(config, folder, data, step, say, progress)
         if step is None or step < config.schedule.steps:
-            _fit(trainer, learner, data, folder, None if step is None else folder / "last.ckpt")
+            _fit(trainer, learner, data, None if step is None else folder / "last.ckpt")
     seconds = time.monotonic() - start
     if not trainer.is_global_zero:
         return None
@@ -164,9 +165,7 @@ def _trainer(
     config: TrainConfig, folder: Path, data: RetrievalData, step: int | None, say: Say, progress: bool
 ) -> Trainer:
     settings, audit = config.trainer, config.audit
-    last = ModelCheckpoint(
-        folder, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False
-    )
+    last = ModelCheckpoint(folder, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [_Report(config.schedule.steps, say)]
     if data.images["validation"] is not None:
         callbacks.append(AuditCallback(far=audit.far, beta=audit.beta, eps=audit.eps))
@@ -206,9 +205,7 @@ def _trainer(
         raise InputError(f"trainer: {_line(error)}; change the section trainer of the configuration") from error
 
 
-def _fit(
-    trainer: Trainer, learner: LightningModule, data: RetrievalData, folder: Path, checkpoint: Path | None
-) -> None:
+def _fit(trainer: Trainer, learner: LightningModule, data: RetrievalData, checkpoint: Path | None) -> None:
     try:
         trainer.fit(learner, datamodule=data, ckpt_path=checkpoint)
     except InputError as error:
@@ -228,6 +225,7 @@ class _Report(Callback):
         self._steps = steps
         self._say = say
 
+    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say the step, the loss and what the audit of the validation images found."""
         if not trainer.is_global_zero or not trainer.callback_metrics:
@@ -254,6 +252,10 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _rank() -> int:
+    return int(getattr(rank_zero_only, "rank", 0) or 0)
 
 
 def _line(error: Any) -> str:

@@ -127,8 +127,8 @@ def check_batch(n_classes: int, batch_size: int, per_class: int, world_size: int
         )
     if batch_size // per_class > n_classes:
         raise InputError(
-            f"batch.size {batch_size} with batch.per_class {per_class} needs {batch_size // per_class} classes with two "
-            f"images or more, and the training images have {n_classes}; use a smaller batch or more of each class"
+            f"batch.size {batch_size} with batch.per_class {per_class} needs {batch_size // per_class} classes with "
+            f"two images or more, and the training images have {n_classes}; use a smaller batch or more of each class"
         )
     if batch_size % world_size:
         raise InputError(f"batch.size {batch_size} does not divide among {world_size} processes; make it a multiple")
