@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from evenmatch.training._config_file import dump_config, load_config, parse_config
     from evenmatch.training._conv4 import Conv4
     from evenmatch.training._data import RetrievalData
+    from evenmatch.training._demo import DemoResult, run_demo
+    from evenmatch.training._demo_pca import PCADemo, run_pca_demo
     from evenmatch.training._embed import audit_embeddings, embed_images, embed_with_run, load_network
     from evenmatch.training._learner import MetricLearner
     from evenmatch.training._network import EmbeddingNet, build_network
@@ -29,9 +31,11 @@ __all__ = [
     "AuditCallback",
     "BalancedBatches",
     "Conv4",
+    "DemoResult",
     "EmbeddingNet",
     "GeM",
     "MetricLearner",
+    "PCADemo",
     "RetrievalData",
     "RunResult",
     "TrainConfig",
@@ -44,6 +48,8 @@ __all__ = [
     "load_network",
     "parse_config",
     "resume",
+    "run_demo",
+    "run_pca_demo",
     "train",
 ]
 
@@ -52,9 +58,11 @@ _HOME = {
     "AuditCallback": "_audit_callback",
     "BalancedBatches": "_sampler",
     "Conv4": "_conv4",
+    "DemoResult": "_demo",
     "EmbeddingNet": "_network",
     "GeM": "_pooling",
     "MetricLearner": "_learner",
+    "PCADemo": "_demo_pca",
     "RetrievalData": "_data",
     "RunResult": "_run",
     "TrainConfig": "_config",
@@ -67,9 +75,11 @@ _HOME = {
     "load_network": "_embed",
     "parse_config": "_config_file",
     "resume": "_run",
+    "run_demo": "_demo",
+    "run_pca_demo": "_demo_pca",
     "train": "_run",
 }
-_TORCH_FREE = ("_config", "_config_file")
+_TORCH_FREE = ("_config", "_config_file", "_demo_pca")
 
 
 def __getattr__(name: str) -> Any:
