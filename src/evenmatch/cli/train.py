@@ -53,17 +53,20 @@ def train(
     def say(text: str) -> None:
         typer.echo(text, file=console)
 
+    folder = resume or out or Path("runs") / (config.stem if config else "run")
+    settings = None if config is None else training.load_config(config, changes or [])
+    if settings is not None and dry_run:
+        typer.echo(training.dump_config(settings), nl=False)
+        return
     progress = sys.stderr.isatty()
-    if config is not None:
-        settings = training.load_config(config, changes or [])
-        if dry_run:
-            typer.echo(training.dump_config(settings), nl=False)
-            return
-        folder = Path("runs") / config.stem if out is None else out
-        result = training.train(settings, folder, skip_bad=skip_bad, say=say, progress=progress)
-    else:
-        assert resume is not None
-        result = training.resume(resume, skip_bad=skip_bad, say=say, progress=progress)
+    try:
+        if settings is None:
+            result = training.resume(folder, skip_bad=skip_bad, say=say, progress=progress)
+        else:
+            result = training.train(settings, folder, skip_bad=skip_bad, say=say, progress=progress)
+    except KeyboardInterrupt:
+        typer.echo(f"interrupted; continue with: evenmatch train --resume {folder}", err=True)
+        raise typer.Exit(130) from None
     if result is None:  # another process of a distributed run reports
         return
     summary = result.audit.summary()

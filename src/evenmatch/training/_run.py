@@ -196,6 +196,7 @@ def _trainer(
             log_every_n_steps=settings.log_every,
             gradient_clip_val=config.optimizer.clip,
             num_sanity_val_steps=0,
+            limit_val_batches=0 if data.images["validation"] is None else 1.0,
             enable_progress_bar=progress,
             enable_model_summary=False,
             use_distributed_sampler=False,
@@ -226,6 +227,11 @@ class _Report(Callback):
         self._say = say
 
     @override
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        """Number the steps in the log from 0 without a gap; Lightning is one ahead after a checkpoint was loaded."""
+        trainer.fit_loop.epoch_loop._batches_that_stepped = trainer.global_step
+
+    @override
     def on_train_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Say the step, the loss and what the audit of the validation images found."""
         if not trainer.is_global_zero or not trainer.callback_metrics:
@@ -248,6 +254,7 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # it uses an old name of torch
             yield
     finally:
         for logger, level in zip(loggers, levels, strict=True):
