@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from lightning.pytorch import LightningDataModule
 from numpy.typing import NDArray
 from torch import Tensor
@@ -126,7 +127,7 @@ class RetrievalData(LightningDataModule):
             batch_size=None,  # the sampler names whole batches
             sampler=batches,  # type: ignore[arg-type]
             num_workers=self._workers,
-            pin_memory=False,
+            generator=torch.Generator(),  # else each pass draws from the global one
         )
 
 

@@ -133,14 +133,18 @@ def _timm(
     name: str, channels: int, pretrained: bool, pooling: str, size: int | None, options: dict[str, Any]
 ) -> tuple[nn.Module, nn.Module, int]:
     model = _create(name, channels, pretrained, pooling, size, options)
-    if pooling == "native":
-        return model, nn.Identity(), int(model.num_features)  # type: ignore[arg-type]
     if pooling == "flatten":
         raise InputError(f'pooling "flatten" is for conv4; use "gem", "avg" or "native" with {name}')
+    side = size or model.pretrained_cfg["input_size"][-1]  # type: ignore[index]
     was_training = model.training
-    with torch.no_grad():
-        shape = model.eval()(torch.zeros(1, channels, side := size or 64, side)).shape
+    try:
+        with torch.no_grad():
+            shape = model.eval()(torch.zeros(1, channels, side, side)).shape
+    except (AssertionError, RuntimeError) as error:
+        raise InputError(f"{name} does not take images of {side} × {side} ({_line(error)})") from error
     model.train(was_training)
+    if pooling == "native":
+        return model, nn.Identity(), int(shape[-1])
     if len(shape) != 4:
         raise InputError(
             f'{name} gives tokens, not feature maps, which {pooling!r} pools; use pooling "native", its own'
