@@ -8,13 +8,14 @@ import numpy as np
 from PIL import Image
 from scipy.io import savemat
 
-CLASSES, IMAGES = 4, 3
+CLASSES, IMAGES = 5, 5
 
 
 def image(path: Path, shade: int = 0, size: int = 36) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    noise = np.random.default_rng(shade + 1000 * len(str(path))).integers(0, 60, (size, size, 3))
-    Image.fromarray((noise + 40 * (shade % 5)).astype(np.uint8)).save(path)
+    pattern = np.random.default_rng(shade).integers(0, 200, (6, 6, 3)).repeat(size // 6, 0).repeat(size // 6, 1)
+    noise = np.random.default_rng(list(path.as_posix().encode()[-12:])).integers(0, 55, pattern.shape)
+    Image.fromarray((pattern + noise).astype(np.uint8)).save(path)
 
 
 def text(path: Path, lines: list[str]) -> None:
@@ -58,7 +59,9 @@ def inshop(root: Path) -> None:
     rows = [
         f"img/MEN/Denim/id_{label:08}/{i}.jpg id_{label:08} {part}"
         for label in range(2 * CLASSES)
-        for i, part in enumerate(["train"] * IMAGES if label < CLASSES else ["query", "gallery", "gallery"])
+        for i, part in enumerate(
+            ["train"] * IMAGES if label < CLASSES else ["query", "query", "gallery", "gallery", "gallery"]
+        )
     ]
     text(root / "Eval/list_eval_partition.txt", [str(len(rows)), "image_name item_id evaluation_status", *rows])
     for row in rows:

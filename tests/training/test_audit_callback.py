@@ -65,14 +65,15 @@ class Kept(Logger):
         pass
 
 
-def fit(module, *callbacks, epochs=2, repeat=False):
+def fit(module, *callbacks, epochs=2, repeat=False, ignore=(Warning,)):
     vectors, labels = samples()
     rows = torch.arange(len(labels))
     if repeat:  # as a sampler that fills up the last batch
         vectors, labels, rows = (torch.cat([part, part[:5]]) for part in (vectors, labels, rows))
     logger = Kept()
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Lightning's advice on workers
+        for category in ignore:  # Lightning's advice on workers, and its use of an old name of torch
+            warnings.simplefilter("ignore", category)
         trainer = Trainer(
             accelerator="cpu",
             devices=1,
@@ -129,6 +130,15 @@ def test_checkpoints_can_follow_any_quantity(tmp_path, quantity, mode):
 def test_a_step_without_embeddings_is_refused():
     with pytest.raises(InputError, match="validation_step returned no embeddings and labels"):
         fit(Own(broken=True), AuditCallback())
+
+
+def test_embeddings_that_cannot_be_audited_warn_and_leave_the_training_alone():
+    module, callback = Own(), AuditCallback()
+    module.scale.data.zero_()
+    with pytest.warns(RuntimeWarning, match="this validation has no audit: .* zero vector"):
+        trainer, _ = fit(module, callback, epochs=1, ignore=(UserWarning, FutureWarning))
+    assert callback.last is None
+    assert np.isnan(float(trainer.callback_metrics["val/opis"]))
 
 
 def test_the_sanity_check_is_not_audited():

@@ -44,7 +44,7 @@ def test_later_changes_win_and_the_given_values_stay_as_they_are():
         (["data.name.x=1"], "data.name is a single value, not a section"),
         (["image.resize=100"], "resize 100 is below size 224"),
         (["image.mean=[0.1, 0.2]"], "mean has 2 values for 3 channels"),
-        (["image.cache=true"], "use augment \"affine\" or \"none\" with it"),
+        (["image.cache=true"], 'use augment "affine" or "none" with it'),
         (["audit.checkpoint=best"], "hold out training classes"),
         (["schema=2"], "schema is 2"),
         (["loss.options={a: ["], "--set loss.options.*repair it"),

@@ -132,7 +132,7 @@ def damaged(tmp_path: Path, tree: Path) -> Path:
 
 def test_unreadable_images_are_named_and_counted_before_training(damaged, small):
     config = small.model_copy(update={"data": small.data.model_copy(update={"root": str(damaged)})})
-    with pytest.raises(InputError, match=r"1 of 60 images of the split 'train' cannot be used: train/a0/1.png .*--skip"):
+    with pytest.raises(InputError, match=r"1 of 60 images of the split 'train' cannot be used: train/a0/1.png"):
         read_images(config, say=lambda text: None)
 
 

@@ -56,10 +56,10 @@ def test_a_loss_without_tcm_is_refused():
 def test_a_memory_takes_only_losses_that_know_references(small):
     loss = build_loss(LossConfig(name="contrastive", memory=32), TCMConfig(), 5, 8)
     assert loss.base_loss.memory_size == 32
-    with pytest.raises(InputError, match="loss.memory does not suit 'smooth_ap'"):
+    with pytest.raises(InputError, match=r"loss\.memory does not suit 'smooth_ap'"):
         build_loss(LossConfig(name="smooth_ap", memory=32), TCMConfig(), 5, 8)
     small = small.model_copy(update={"loss": LossConfig(name="contrastive", memory=4)})
-    with pytest.raises(InputError, match="loss.memory 4 is smaller than batch.size 8"):
+    with pytest.raises(InputError, match=r"loss\.memory 4 is smaller than batch.size 8"):
         build_learner(small, 5)
 
 

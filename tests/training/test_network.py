@@ -50,6 +50,7 @@ def test_without_a_linear_layer_the_dimension_is_that_of_the_features():
 def test_frozen_batch_norms_keep_their_statistics_and_learn_their_weights():
     network = build_network("conv4", channels=1, dim=4, freeze_bn=True)
     before = {name: value.clone() for name, value in network.named_buffers()}
+    network(torch.rand(8, 1, 28, 28))
     network.train()
     network(torch.rand(8, 1, 28, 28)).sum().backward()
     for name, value in network.named_buffers():
@@ -82,7 +83,7 @@ def test_backbones_of_timm_give_embeddings(name, pooling, size, options):
     ("arguments", "message"),
     [
         ({"backbone": "resnet5o"}, "no backbone is called 'resnet5o'; did you mean 'resnet50'"),
-        ({"backbone": "test_vit", "pooling": "gem", "size": 32}, "gives tokens.*use pooling \"native\""),
+        ({"backbone": "test_vit", "pooling": "gem", "size": 32}, 'gives tokens.*use pooling "native"'),
         ({"backbone": "test_resnet", "pooling": "flatten"}, '"flatten" is for conv4'),
         ({"backbone": "conv4", "pooling": "gme"}, "pooling 'gme' is unknown"),
         ({"backbone": "conv4", "pooling": "flatten"}, "needs the size of the images"),

@@ -89,7 +89,9 @@ train(load_config(sys.argv[1]), sys.argv[2], say=lambda text: print(text, flush=
 def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(small, tmp_path):
     settings = {"steps": 40, "every": 5, "warmup": 3}
     config = small.model_copy(update={"schedule": small.schedule.model_copy(update=settings)})
-    config = parse_config(config.model_dump(by_alias=True), ["data.validation=0.25", "loss.name=contrastive", "loss.memory=16"])
+    config = parse_config(
+        config.model_dump(by_alias=True), ["data.validation=0.25", "loss.name=contrastive", "loss.memory=16"]
+    )
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     train(config, straight, say=lambda text: None)
     (tmp_path / "config.yaml").write_text(dump_config(config), encoding="utf-8")
@@ -222,7 +224,7 @@ def test_any_folder_of_classes_or_manifest_can_be_embedded(finished, tree, tmp_p
     assert embed_with_run(finished[0].folder, str(tree / "test")).n == 30
     assert embed_with_run(finished[0].folder, str(tree), split="train").n == 60
     assert embed_with_run(finished[0].folder, str(table)).labels.tolist() == [0, 0, 0, 1, 1, 1]
-    with pytest.raises(InputError, match="is neither a data set .* nor a folder of classes nor a manifest"):
+    with pytest.raises(InputError, match=r"is neither a data set .* nor a folder of classes nor a manifest"):
         embed_with_run(finished[0].folder, "nowhere")
     with pytest.raises(InputError, match="the data has no role 'query'"):
         embed_with_run(finished[0].folder, role="query")

@@ -67,9 +67,7 @@ def _trained(out: Path, seed: int, steps: int, json: bool, console: Console, say
     print_side_by_side({"Smooth-AP": summaries["base"], "Smooth-AP + TCM": summaries["tcm"]}, console)
     say("\nThe audit with TCM in full")
     print_audit(summaries["tcm"], console)
-    say(
-        f"\nwrote to {out}/: audits.json; in base/ and tcm/ a run folder each, with figures"
-    )
+    say(f"\nwrote to {out}/: audits.json; in base/ and tcm/ a run folder each, with figures")
     say(f"next: evenmatch audit {out / 'tcm' / 'test.npz'} --k 1,5 --csv by_class.csv")
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 import torch.distributed as dist
 from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from typing_extensions import override
 
@@ -29,7 +30,8 @@ class AuditCallback(Callback):
     distributed sampler handed out twice is counted once), and query `(n,)` bool, which parts queries from gallery.
 
     In a distributed run the embeddings of all processes are gathered, the first one audits them, and all log the same.
-    While Lightning's sanity check runs, nothing is audited.
+    While Lightning's sanity check runs, nothing is audited. Embeddings that cannot be audited (all alike, NaN)
+    give a warning, and NaN in the log.
 
     Args:
         far, beta, eps: as in `evenmatch.audit`.
@@ -87,15 +89,23 @@ class AuditCallback(Callback):
             return
         samples = gathered(self._collected)
         self._collected = []
-        values = torch.zeros(len(QUANTITIES), dtype=torch.float64, device=samples["embeddings"].device)
+        values = torch.full((len(QUANTITIES),), torch.nan, device=samples["embeddings"].device)
         if trainer.is_global_zero:
-            self.last = audit_samples(samples, **self._settings)
-            found = (self.last.recall_at_k[1], self.last.opis, self.last.eps_opis, self.last.threshold)
-            values = torch.tensor(found, dtype=torch.float64).to(values)
+            self.last = self._audit(samples)
+            if self.last is not None:
+                found = (self.last.recall_at_k[1], self.last.opis, self.last.eps_opis, self.last.threshold)
+                values = torch.tensor(found).to(values)
         if trainer.world_size > 1:
             dist.broadcast(values, src=0)
         for name, value in zip(QUANTITIES, values.tolist(), strict=True):
             pl_module.log(f"{self._prefix}{name}", value, sync_dist=False, rank_zero_only=False)
+
+    def _audit(self, samples: dict[str, Tensor]) -> Audit | None:
+        try:
+            return audit_samples(samples, **self._settings)
+        except InputError as error:  # a network that maps all to one point now may still recover
+            rank_zero_warn(f"this validation has no audit: {error}", category=RuntimeWarning)
+            return None
 
 
 def gathered(collected: list[dict[str, Tensor]]) -> dict[str, Tensor]:

@@ -20,10 +20,10 @@ STEPS = 300
 RECIPE: dict[str, Any] = {
     "data": {"name": "glyphs", "options": {"size": 32}},
     "image": {"size": 28, "resize": None, "channels": 1, "augment": "affine"},
-    "model": {"backbone": "conv4", "pooling": "flatten", "dim": None, "layer_norm": False},
+    "model": {"backbone": "conv4", "pooling": "flatten", "dim": 64},
     "loss": {"name": "smooth_ap"},
     "batch": {"size": 160, "per_class": 4},
-    "optimizer": {"lr": 3e-3, "weight_decay": 1e-4},
+    "optimizer": {"lr": 1e-2, "weight_decay": 1e-4},
     "schedule": {"warmup": 20},
 }
 _ARMS = {"base": ("Smooth-AP alone", 0.0), "tcm": ("Smooth-AP + TCM", 1.0)}

@@ -51,6 +51,7 @@ class EmbeddingNet(nn.Module):
         )
         self.dim = width if dim is None else dim
         self.freeze_bn = freeze_bn
+        self.train()  # Lightning starts with the modes that it finds
 
     def forward(self, images: Tensor) -> Tensor:
         """Unit vectors `(n, dim)`, float32 also under autocast, of images `(n, c, h, w)`."""

@@ -193,7 +193,7 @@ def _trainer(
             callbacks=[*callbacks, last],
             max_steps=config.schedule.steps,
             max_epochs=-1,
-            log_every_n_steps=settings.log_every,
+            log_every_n_steps=min(settings.log_every, config.schedule.every, config.schedule.steps),
             gradient_clip_val=config.optimizer.clip,
             num_sanity_val_steps=0,
             limit_val_batches=0 if data.images["validation"] is None else 1.0,
@@ -254,6 +254,8 @@ def _quiet() -> Iterator[None]:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=PossibleUserWarning)
             warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
+            # A resumed run ends the stretch of its checkpoint again, with nothing new to choose by.
+            warnings.filterwarnings("ignore", message=".*could not find the monitored key.*")
             warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # it uses an old name of torch
             yield
     finally:
