@@ -8,7 +8,7 @@ from evenmatch.calibration._objective import Objective, choose_threshold, requir
 from evenmatch.calibration._point import CalibrationData, OperatingPoint
 from evenmatch.calibration._probability import ScoreCalibrator
 from evenmatch.errors import InputError, UnreachableTargetError
-from evenmatch.measures import ClassRate, class_rates, class_rates_at
+from evenmatch.measures import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.pairs import PairCounts
 
 __all__ = ["GUARANTEES", "calibrate_counts", "check_guarantee"]
@@ -59,7 +59,7 @@ def calibrate_counts(
 
     Raises:
         UnreachableTargetError: no threshold meets the objective; says what can be met.
-        InputError: the counts do not suffice for the intervals; says what does.
+        InsufficientCountsError: the classes were not counted where the intervals need them.
     """
     check_guarantee(objective, guarantee, n_classes, confidence)
     index = choose_threshold(counts, objective)
@@ -100,11 +100,15 @@ def _upper(
         if uppers[column] <= target:
             return float(counts.thresholds[column]), far[column], frr[column]
     name = objective.kind.upper()
-    tightest = f"; the tightest certifiable is {_rounded_up(float(uppers.min()))}" if uppers.size else ""
+    if not rates or not rates[-1 if objective.kind == "far" else 0].scarce:
+        raise InsufficientCountsError(
+            f"these counts do not suffice: where their classes were counted, the upper end of the {name} for {n_classes} "
+            f"new classes stays above {target:g}; pass the embeddings, or audit with far=(…, …) further out"
+        )
     raise UnreachableTargetError(
-        f"{rates[0].classes if rates else counts.classes.size} classes cannot certify {name} {target:g} for "
-        f"{n_classes} new classes at confidence {confidence:g}{tightest}; calibrate on more classes, "
-        "or use guarantee='mean'"
+        f"{rates[0].classes} classes cannot certify {name} {target:g} for "
+        f"{n_classes} new classes at confidence {confidence:g}; the tightest certifiable is "
+        f"{_rounded_up(float(uppers.min()))}; calibrate on more classes, or use guarantee='mean'"
     )
 
 

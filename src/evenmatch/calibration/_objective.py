@@ -69,8 +69,8 @@ def choose_objective(
             "give exactly one objective: far=…, frr=…, utility=… or beta=…, or cost_false_accept=… with "
             "cost_false_reject=…"
         )
-    if prior is not None and not asked[3]:
-        raise InputError("prior is only used with costs; for probabilities give match_prior=…")
+    if prior is not None and not 0 < prior < 1:
+        raise InputError(f"prior is {prior:g}; give the share of matches among the compared pairs, between 0 and 1")
     for name, rate in (("false accept", far), ("false reject", frr)):
         if rate is not None and not 0 <= rate <= 1:
             raise UnreachableTargetError(f"a {name} rate of {rate:g} cannot be reached; give a rate between 0 and 1")
@@ -88,8 +88,6 @@ def choose_objective(
     for name, cost in zip(("cost_false_accept", "cost_false_reject"), costs, strict=True):
         if cost is None or not 0 < cost < math.inf:
             raise InputError(f"{name} is {cost}; give both costs, each above 0")
-    if prior is not None and not 0 < prior < 1:
-        raise InputError(f"prior is {prior:g}; give the share of matches among the compared pairs, between 0 and 1")
     return Objective("cost", None, None, cost_false_accept, cost_false_reject, prior)
 
 

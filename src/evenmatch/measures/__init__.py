@@ -1,6 +1,6 @@
 """What the counts mean: pure functions on counts, and the frozen results that they fill."""
 
-from evenmatch.measures._class_rates import ClassRate, class_rates, class_rates_at
+from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
 from evenmatch.measures._rates import (
     Admissible,
@@ -20,6 +20,7 @@ __all__ = [
     "ClassRate",
     "Consistency",
     "Curve",
+    "InsufficientCountsError",
     "bca_intervals",
     "calibration_range",
     "check_arguments",

@@ -12,12 +12,16 @@ from scipy.stats import t as student
 from evenmatch.errors import InputError
 from evenmatch.pairs import PairCounts
 
-__all__ = ["ClassRate", "class_rates", "class_rates_at"]
+__all__ = ["ClassRate", "InsufficientCountsError", "class_rates", "class_rates_at"]
 
 #: Fewer independent units than this with an error among them say too little about the spread between classes.
 _FEWEST_UNITS = 5
 #: Between neighbouring counted thresholds the FAR may differ by this factor for the spread there to be used.
 _CLOSE = 1.5
+
+
+class InsufficientCountsError(InputError):
+    """The classes were not counted where an interval needs them."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +145,7 @@ def class_rates_at(counts: PairCounts, threshold: float) -> tuple[ClassRate, Cla
     thresholds whose FARs are within a factor of 1.5, the wider spread of the two is taken.
 
     Raises:
-        InputError: the classes were not counted there or near it; the message says what was.
+        InsufficientCountsError: the classes were not counted there or near it; the message says what was.
     """
     index = counts.grid.index_at_or_above(threshold)
     step = counts.grid.step
@@ -153,7 +157,7 @@ def class_rates_at(counts: PairCounts, threshold: float) -> tuple[ClassRate, Cla
         columns = np.array([above - 1, above])
         ends = counts.negatives_accepted[:, np.clip(columns, 0, max(counts.thresholds.size - 1, 0))].sum(axis=0)
         if above in (0, counts.thresholds.size) or ends[0] > _CLOSE * max(ends[1], 1):
-            raise InputError(_not_counted(counts, threshold))
+            raise InsufficientCountsError(_not_counted(counts, threshold))
     far = class_rates(
         counts.negatives_accepted[:, columns],
         counts.negatives,
