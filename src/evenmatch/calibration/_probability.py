@@ -17,6 +17,7 @@ __all__ = ["METHODS", "ScoreCalibrator", "fit_probability"]
 METHODS = ("isotonic", "beta", "platt", "temperature")
 
 _NO_PENALTY = 1e9
+_KNOT_TOLERANCE = 0.05  # of log-odds: 1.25% of a probability at most, and that only near 1/2
 _EDGE = 1e-5  # keeps log u and log(1 - u) finite at the ends of the score range
 
 
@@ -31,7 +32,7 @@ class ScoreCalibrator:
         low, span: the score range, ``u = (score - low) / span`` for ``"beta"``.
         coefficients: ``(slope, intercept)`` of the log-odds; for ``"beta"`` ``(a, b, c)`` of
             ``c + a·log u - b·log(1 - u)``; empty for ``"isotonic"``.
-        knot_scores, knot_probabilities: ``"isotonic"`` is linear between them and constant outside.
+        knot_scores, knot_log_odds: ``"isotonic"``, whose log-odds are linear between them and constant outside.
     """
 
     method: str
@@ -41,7 +42,7 @@ class ScoreCalibrator:
     span: float
     coefficients: tuple[float, ...] = ()
     knot_scores: tuple[float, ...] = ()
-    knot_probabilities: tuple[float, ...] = ()
+    knot_log_odds: tuple[float, ...] = ()
 
     def __call__(self, scores: Any) -> np.ndarray:
         """Probabilities in [0, 1] of the shape of the scores.
@@ -51,7 +52,7 @@ class ScoreCalibrator:
         """
         values = np.asarray(scores, dtype=np.float64)
         if self.method == "isotonic":
-            odds = logit(np.interp(values, self.knot_scores, self.knot_probabilities))
+            odds = np.interp(values, self.knot_scores, self.knot_log_odds)
         elif self.method == "beta":
             a, b, c = self.coefficients
             u = np.clip((values - self.low) / self.span, _EDGE, 1 - _EDGE)
@@ -142,11 +143,29 @@ def _isotonic(base: ScoreCalibrator, scores: np.ndarray, weights: np.ndarray, n_
     floor = min(0.5 / n_pairs, 0.25)
     model = IsotonicRegression(y_min=floor, y_max=1 - floor, out_of_bounds="clip")
     model.fit(scores, positive / total, sample_weight=total)
+    log_odds = logit(np.clip(model.y_thresholds_, floor, 1 - floor))
+    kept = _fewer(np.asarray(model.X_thresholds_), log_odds)
     return replace(
         base,
-        knot_scores=tuple(float(score) for score in model.X_thresholds_),
-        knot_probabilities=tuple(float(value) for value in np.clip(model.y_thresholds_, floor, 1 - floor)),
+        knot_scores=tuple(round(float(score), 9) for score in model.X_thresholds_[kept]),
+        knot_log_odds=tuple(round(float(value), 4) for value in log_odds[kept]),
     )
+
+
+def _fewer(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Knots enough to stay within the tolerance of every knot (Ramer, 1972; Douglas and Peucker, 1973)."""
+    kept = np.zeros(x.size, dtype=bool)
+    kept[[0, -1]] = True
+    spans = [(0, x.size - 1)]
+    while spans:
+        start, stop = spans.pop()
+        inner = slice(start + 1, stop)
+        off = np.abs(np.interp(x[inner], x[[start, stop]], y[[start, stop]]) - y[inner])
+        if off.size and off.max() > _KNOT_TOLERANCE:
+            worst = start + 1 + int(np.argmax(off))
+            kept[worst] = True
+            spans += [(start, worst), (worst, stop)]
+    return np.flatnonzero(kept)
 
 
 def _beta(base: ScoreCalibrator, scores: np.ndarray, weights: np.ndarray) -> ScoreCalibrator:

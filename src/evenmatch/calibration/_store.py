@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import re
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ __all__ = ["SCHEMA", "load", "save"]
 
 SCHEMA = 1
 _KIND = "evenmatch.operating_point"
+_NUMBERS = re.compile(r"\[\s+([-+0-9.e,\s]+?)\s+\]")  # a list of numbers reads better on one line
 _METRICS = ("cosine", "euclidean")
 _AGAIN = "calibrate again, or take the file from where it was made"
 
@@ -47,8 +49,10 @@ def save(point: OperatingPoint, path: Path) -> None:
         "not_for": list(point.not_for),
     }
     content["checksum"] = _checksum(content)
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    text = _NUMBERS.sub(lambda found: "[" + " ".join(found[1].split()) + "]", text)
     with atomic_path(path) as temporary:
-        temporary.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", "utf-8")
+        temporary.write_text(text + "\n", "utf-8")
 
 
 def load(path: Path, metric: str | None = None) -> OperatingPoint:
