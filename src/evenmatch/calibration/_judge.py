@@ -147,9 +147,7 @@ def _rows(
     return frame.sort_values("ece", ascending=False, kind="stable")
 
 
-def _judge(
-    probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, prior: float
-) -> ProbabilityJudgement:
+def _judge(probability: np.ndarray, positives: np.ndarray, negatives: np.ndarray, prior: float) -> ProbabilityJudgement:
     match = positives * (prior / positives.sum())
     other = negatives * ((1 - prior) / negatives.sum())
     both = match + other
