@@ -318,11 +318,12 @@ def main() -> None:
     draw(rows, options.out / "clinc150.png")
     text = (
         f"# CLINC150: thresholds on intents never seen\n\n{describe_run(options.splits, 'random splits by intent')}\n\n"
-        "Shares of splits, ± one standard error of the share. Intervals are nominally 95%, for the rate realised on the\n"
-        "unseen intents; `upper` is two-sided 95%, too. \"Binomial\" takes pairs for independent.\n\n"
+        "Shares of splits, ± one standard error of the share. Intervals are nominally 95%, for the rate realised on\n"
+        "the unseen intents; `upper` is two-sided 95%, too. \"Binomial\" takes pairs for independent.\n\n"
         f"{coverage_table(rows)}\n\n![FAR on unseen intents](clinc150.png)\n\n## Probabilities\n\n"
-        "Fitted on 75 intents, judged on every pair of the other 75; 100 splits; medians. At the natural prior (0.013)\n"
-        "nearly all pairs are easy non-matches, which flatters every method: the balanced prior is the harder test.\n\n"
+        "Fitted on 75 intents, judged on every pair of the other 75; 100 splits; medians. At the natural prior\n"
+        "(0.013) nearly all pairs are easy non-matches, which flatters every method: the balanced prior is the harder\n"
+        "test.\n\n"
         f"{probability_table(probabilities)}\n"
     )  # fmt: skip
     (options.out / "clinc150.md").write_text(text, encoding="utf-8")

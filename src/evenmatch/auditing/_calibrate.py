@@ -66,19 +66,23 @@ def calibrate(
         utility: lowest utility ``(1+β²)·TNR·TAR / (β²·TNR + TAR)`` of all pairs; with ``beta`` alone the highest there
             is.
         beta: weight of TAR against TNR in the utility, > 0; 1 by default.
-        cost_false_accept, cost_false_reject: the expected cost of a pair,
+        cost_false_accept: with ``cost_false_reject``: the expected cost of a pair,
             ``prior·FRR·cost_false_reject + (1 - prior)·FAR·cost_false_accept``, is made as low as it gets.
+        cost_false_reject: see there.
         prior: share of matches among the pairs that will be compared, for costs and for the probability; by default
             that of the data.
         guarantee: ``"mean"``: the realised rate meets the target, so that half of all deployments will exceed it.
             ``"upper"``: the upper end of the prediction interval for ``n_classes`` new classes meets it as well.
         n_classes: classes of the deployment, for ``"upper"``; by default as many as are calibrated on.
         confidence: of the intervals, two-sided, in (0, 1).
-        probability: how P(match | score) is fitted: ``"isotonic"``, ``"beta"``, ``"platt"``, ``"temperature"``, or None.
+        probability: how P(match | score) is fitted: ``"isotonic"``, ``"beta"``, ``"platt"``, ``"temperature"`` or None.
         ref: a gallery, ``(m, d)`` or an `EmbeddingSet`: pairs are then those across the two.
         ref_labels: ``(m,)`` its labels.
         metric: ``"cosine"`` (the default) or ``"euclidean"``; that of an audit is its own.
-        device, engine, threads, progress: as for `audit`.
+        device: ``"auto"`` or ``"cpu"``.
+        engine: name of a pair engine; by default the best for the device.
+        threads: CPU threads; by default one a core.
+        progress: True for a bar on stderr, or a function of the share done in [0, 1].
 
     Returns:
         The operating point.

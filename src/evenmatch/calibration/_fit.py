@@ -102,8 +102,8 @@ def _upper(
     name = objective.kind.upper()
     if not rates or not rates[-1 if objective.kind == "far" else 0].scarce:
         raise InsufficientCountsError(
-            f"these counts do not suffice: where their classes were counted, the upper end of the {name} for {n_classes} "
-            f"new classes stays above {target:g}; pass the embeddings, or audit with far=(…, …) further out"
+            f"these counts do not suffice: where their classes were counted, the upper end of the {name} for "
+            f"{n_classes} new classes stays above {target:g}; pass the embeddings, or audit with far=(…, …) further out"
         )
     raise UnreachableTargetError(
         f"{rates[0].classes} classes cannot certify {name} {target:g} for "

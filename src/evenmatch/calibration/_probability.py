@@ -74,9 +74,9 @@ class ScoreCalibrator:
 def fit_probability(counts: PairCounts, method: str = "isotonic", prior: float | None = None) -> ScoreCalibrator:
     """Fit P(match | score) on every pair of some classes; judge it on others with `judge_probability`.
 
-    scikit-learn fits; what it is given are the bins of the pooled histograms (5e-5 wide in cosine), each twice, weighted
-    by its positive and by its negative pairs. That is every pair of the classes, none sampled, whatever their number.
-    The weights are scaled so that matches have the share ``prior``.
+    scikit-learn fits; what it is given are the bins of the pooled histograms (5e-5 wide in cosine), each twice,
+    weighted by its positive and by its negative pairs. That is every pair of the classes, none sampled, whatever their
+    number. The weights are scaled so that matches have the share ``prior``.
 
     Methods: ``"platt"``, ``σ(a·s + b)`` (Platt, Advances in Large Margin Classifiers, 1999); ``"isotonic"`` (Zadrozny
     and Elkan, KDD 2002); ``"beta"``, ``σ(c + a·log u - b·log(1-u))`` with u the score in its range and a, b ≥ 0 (Kull,

@@ -194,6 +194,6 @@ def _not_counted(counts: PairCounts, threshold: float) -> str:
     far = counts.negatives_accepted[:, [0, -1]].sum(axis=0) / max(2 * counts.n_negatives, 1)
     here = counts.accepted_negatives[counts.grid.index_at_or_above(threshold)] / max(counts.n_negatives, 1)
     return (
-        f"these counts do not suffice: their classes were counted where the FAR is {far[1]:.3g} to {far[0]:.3g}, and at "
-        f"threshold {threshold:.6g} it is {here:.3g}; pass the embeddings, or audit with far=(…, …) around it"
+        f"these counts do not suffice: their classes were counted where the FAR is {far[1]:.3g} to {far[0]:.3g}, and "
+        f"at threshold {threshold:.6g} it is {here:.3g}; pass the embeddings, or audit with far=(…, …) around it"
     )
