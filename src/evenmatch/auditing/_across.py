@@ -46,7 +46,7 @@ class AcrossAudit:
     def spread(self) -> dict[str, float]:
         """Highest less lowest FAR, TAR and own threshold among the data sets."""
         columns = {"far": "far", "tar": "tar", "threshold": "own_threshold"}
-        return {name: float(self.table[column].max() - self.table[column].min()) for name, column in columns.items()}
+        return {name: float(np.ptp(self.table[column].to_numpy(dtype=float))) for name, column in columns.items()}
 
     def summary(self) -> dict[str, Any]:
         """Everything as a dict that JSON can hold."""
