@@ -194,7 +194,7 @@ def _logistic(features: np.ndarray, weights: np.ndarray, intercept: bool = True)
     # mean weight 1, so that the solver's tolerance means what it does without weights
     model.fit(np.tile(z, (2, 1))[used], target[used], sample_weight=weights[used] * (np.count_nonzero(used)))
     slopes = model.coef_[0] / scale
-    return slopes, float(model.intercept_[0] - slopes @ shift) if intercept else 0.0
+    return slopes, float(np.ravel(model.intercept_)[0] - slopes @ shift) if intercept else 0.0
 
 
 def _checked(prior: float) -> float:

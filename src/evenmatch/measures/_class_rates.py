@@ -155,8 +155,7 @@ def class_rates_at(counts: PairCounts, threshold: float) -> tuple[ClassRate, Cla
     else:
         above = int(np.searchsorted(counts.thresholds, threshold))
         columns = np.array([above - 1, above])
-        ends = counts.negatives_accepted[:, np.clip(columns, 0, max(counts.thresholds.size - 1, 0))].sum(axis=0)
-        if above in (0, counts.thresholds.size) or ends[0] > _CLOSE * max(ends[1], 1):
+        if above in (0, counts.thresholds.size) or not _close(counts, columns):
             raise InsufficientCountsError(_not_counted(counts, threshold))
     far = class_rates(
         counts.negatives_accepted[:, columns],
@@ -172,6 +171,11 @@ def class_rates_at(counts: PairCounts, threshold: float) -> tuple[ClassRate, Cla
     exact_far = float(counts.accepted_negatives[index] / counts.n_negatives)
     exact_frr = float(1 - counts.accepted_positives[index] / counts.n_positives)
     return _wider(far, exact_far), _wider(frr, exact_frr)
+
+
+def _close(counts: PairCounts, columns: np.ndarray) -> bool:
+    low, high = counts.negatives_accepted[:, columns].sum(axis=0)
+    return bool(low <= _CLOSE * max(high, 1))
 
 
 def _wider(ends: list[ClassRate], value: float) -> ClassRate:
