@@ -17,6 +17,7 @@ __all__ = ["METHODS", "ScoreCalibrator", "fit_probability"]
 METHODS = ("isotonic", "beta", "platt", "temperature")
 
 _NO_PENALTY = 1e9
+_MOST = 30.0  # log-odds at which a float64 can still tell a probability from 1
 _KNOT_TOLERANCE = 0.05  # of log-odds: 1.25% of a probability at most, and that only near 1/2
 _EDGE = 1e-5  # keeps log u and log(1 - u) finite at the ends of the score range
 
@@ -60,6 +61,7 @@ class ScoreCalibrator:
         else:
             slope, intercept = self.coefficients
             odds = slope * values + intercept
+        odds = np.clip(odds, -_MOST, _MOST)
         return expit(odds + logit(self.prior) - logit(self.fitted_prior))
 
     def with_prior(self, prior: float) -> ScoreCalibrator:
