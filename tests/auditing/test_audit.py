@@ -227,7 +227,7 @@ def test_headline_names_the_extreme_classes_with_their_rates(audit):
     frr = table["frr"].dropna().to_dict()
     missed, found = max(frr, key=frr.get), min(frr, key=frr.get)
     text = audit.headline
-    assert f"({audit.threshold:.4f})" in text
+    assert f"({audit.threshold:.6f})" in text
     for phrase in (f"class {most} gets ", f"class {least} ", f"class {missed} misses ", f"class {found} "):
         assert phrase in text
     said = text.split(f"class {most} gets ")[1].split("%")[0]
@@ -247,7 +247,7 @@ def test_headline_by_hand():
         {"far": [0.0437, 0.0, 0.002, 0.5], "frr": [0.25, 0.031, math.nan, 0.5]}, index=["ann", "bob", "cid", "dan"]
     )
     assert headline(table, 0.61234, 0.00987) == (
-        "At the threshold that gives 0.99% false accepts overall (0.6123), class dan gets 50% and class bob 0%; "
+        "At the threshold that gives 0.99% false accepts overall (0.612340), class dan gets 50% and class bob 0%; "
         "class dan misses 50% of its genuine pairs, class bob 3.1%."
     )
 
@@ -264,7 +264,7 @@ def test_html_escapes_whatever_the_data_contain():
 def test_repr_says_what_it_is(audit):
     assert repr(audit) == (
         f"Audit(embeddings: n=603, classes=33, OPIS={audit.opis:.3g}, ε-OPIS={audit.eps_opis:.3g}, "
-        f"threshold={audit.threshold:.4f})"
+        f"threshold={audit.threshold:.6f})"
     )
 
 

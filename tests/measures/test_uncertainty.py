@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from samples import SAMPLES, Sample, clusters, counts_of
+from scipy.stats import bootstrap
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.measures import Consistency, bca_intervals, class_intervals, consistency, rates_at, recall_at_1
@@ -127,6 +128,24 @@ def test_resamples_are_drawn_in_parts_without_changing_their_number(monkeypatch)
 def test_a_statistic_that_never_changes_has_an_interval_of_no_width():
     found = bca_intervals(lambda w: {"one": np.ones(len(w))}, 12, confidence=0.95, resamples=50, seed=0)
     assert found == {"one": (1.0, 1.0)}
+
+
+def test_intervals_are_the_bca_ones_of_scipy():
+    # skewed values, so that bias and acceleration matter: percentile intervals lie elsewhere
+    values = np.random.default_rng(5).exponential(size=60) ** 2
+
+    def mean(weights):
+        return {"mean": weights @ values / weights.sum(axis=1)}
+
+    ours = bca_intervals(mean, 60, confidence=0.95, resamples=40_000, seed=0)["mean"]
+    rng = np.random.default_rng(1)
+    bca, percentile = (
+        bootstrap((values,), np.mean, method=method, n_resamples=40_000, rng=rng, batch=4000).confidence_interval
+        for method in ("BCa", "percentile")
+    )
+    width = bca.high - bca.low
+    assert ours == pytest.approx(tuple(bca), abs=0.02 * width)
+    assert abs(percentile.high - bca.high) > 0.05 * width
 
 
 def test_a_resample_without_any_genuine_pair_counts_neither_as_zero_nor_as_one():

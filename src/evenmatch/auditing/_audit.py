@@ -159,9 +159,13 @@ class Audit:
         return threshold_at_far(self.counts, far)
 
     @cached_property
+    def _by_class(self) -> pd.DataFrame:
+        return self.by_class_at(self.threshold)
+
+    @property
     def by_class(self) -> pd.DataFrame:
         """One row a class: n, positives, negatives, utility, opis (its share), far and frr at `threshold`."""
-        return self.by_class_at(self.threshold)
+        return self._by_class.copy()
 
     def by_class_at(self, threshold: float) -> pd.DataFrame:
         """The same at another counted threshold.
@@ -171,7 +175,7 @@ class Audit:
         """
         return class_table(self.counts, self.consistency, threshold)
 
-    @cached_property
+    @property
     def by_group(self) -> pd.DataFrame:
         """One row a group: n, positives, negatives, far, far_within, frr at `threshold`; empty without groups."""
         import pandas as pd
@@ -180,12 +184,12 @@ class Audit:
 
     def worst_classes(self, n: int = 10) -> pd.DataFrame:
         """The n defined classes with the lowest mean utility over the calibration range, worst first."""
-        return self.by_class.dropna(subset=["utility"]).sort_values("utility", kind="stable").head(n)
+        return self._by_class.dropna(subset=["utility"]).sort_values("utility", kind="stable").head(n)
 
     @property
     def headline(self) -> str:
         """What the audit means, in one sentence."""
-        return headline(self.by_class, self.threshold, self.far_at(self.threshold))
+        return headline(self._by_class, self.threshold, self.far_at(self.threshold))
 
     @property
     def plot(self) -> AuditPlots:
@@ -244,7 +248,7 @@ class Audit:
     def __repr__(self) -> str:
         return (
             f"Audit({self.data.name or 'embeddings'}: n={self.data.n}, classes={self.data.n_classes}, "
-            f"OPIS={self.opis:.3g}, ε-OPIS={self.eps_opis:.3g}, threshold={self.threshold:.4f})"
+            f"OPIS={self.opis:.3g}, ε-OPIS={self.eps_opis:.3g}, threshold={self.threshold:.6f})"
         )
 
     def _repr_html_(self) -> str:

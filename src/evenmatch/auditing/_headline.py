@@ -13,7 +13,7 @@ __all__ = ["headline", "percent"]
 
 
 def percent(rate: float) -> str:
-    """A rate as people read it: two significant digits, but never more than two decimals of a percent.
+    """A rate as people read it: a percentage of about two significant digits.
 
     >>> percent(0.0437), percent(0.0000123), percent(0.0), percent(0.5)
     ('4.4%', '0.0012%', '0%', '50%')
@@ -29,7 +29,7 @@ def headline(by_class: pd.DataFrame, threshold: float, far: float) -> str:
     (most, most_far), (least, least_far) = _ends(by_class, "far")
     (missed, missed_frr), (found, found_frr) = _ends(by_class, "frr")
     return (
-        f"At the threshold that gives {percent(far)} false accepts overall ({threshold:.4f}), "
+        f"At the threshold that gives {percent(far)} false accepts overall ({threshold:.6f}), "
         f"class {most} gets {percent(most_far)} and class {least} {percent(least_far)}; "
         f"class {missed} misses {percent(missed_frr)} of its genuine pairs, class {found} {percent(found_frr)}."
     )

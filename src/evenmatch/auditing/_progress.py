@@ -45,4 +45,5 @@ def progress_bar(title: str, progress: bool | Callable[[float], None]) -> Iterat
     try:
         yield report
     finally:
-        bar.stop()
+        if shown:
+            bar.stop()

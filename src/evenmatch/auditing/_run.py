@@ -86,14 +86,17 @@ def audit(
         True
     """
     far = (float(far[0]), float(far[1])) if len(far) == 2 else far
+    beta, eps, confidence = float(beta), float(eps), float(confidence)
     check_arguments(far, beta, eps)
     engine = _choose_engine(precision, device, engine)
-    neighbours_wanted = sorted(set(k))
-    if not neighbours_wanted or neighbours_wanted[0] < 1:
-        raise InputError(f"k is {tuple(k)}; give at least one number of neighbours, each 1 or more")
+    if not len(k) or any(value != value // 1 or value < 1 for value in k):
+        raise InputError(f"k is {tuple(k)}; give at least one whole number of neighbours, each 1 or more")
+    neighbours_wanted = sorted({int(value) for value in k})
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
     queries = _as_set(embeddings, labels, groups, "embeddings", "labels")
+    if ref is None and (ref_labels is not None or ref_groups is not None):
+        raise InputError("ref_labels or ref_groups are given without ref; give the gallery too, or leave them out")
     references = None if ref is None else _as_set(ref, ref_labels, ref_groups, "ref", "ref_labels")
 
     with progress_bar("Counting pairs", progress) as report:

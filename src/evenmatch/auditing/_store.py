@@ -84,12 +84,12 @@ def load(path: Path) -> Audit:
             map_at_r=header["map_at_r"],
             intervals={name: (float(low), float(high)) for name, (low, high) in header["intervals"].items()},
         )
-    except (EvenmatchError, KeyError, TypeError, ValueError, IndexError) as error:
+    except (EvenmatchError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged: {error}; save the audit again") from error
 
 
-def _require_known(path: Path, header: dict[str, Any]) -> None:
-    if header.get("kind") != _KIND:
+def _require_known(path: Path, header: Any) -> None:
+    if not isinstance(header, dict) or header.get("kind") != _KIND:
         raise ArtefactError(f"{path} is not a saved audit; give a file that Audit.save or --save wrote")
     if header.get("schema") != SCHEMA:
         raise ArtefactError(

@@ -60,6 +60,8 @@ def _run(arguments: list[str] | None) -> int:
     command = typer.main.get_command(app)
     try:
         result = command.main(args=arguments, prog_name="evenmatch", standalone_mode=False)
+        if result == 130:  # newer typers turn Ctrl-C into this
+            raise KeyboardInterrupt
         return result if isinstance(result, int) else 0
     except CheckFailed as failure:
         typer.echo(f"check failed: {failure}", err=True)

@@ -41,6 +41,8 @@ def parse_limits(limits: list[str], known: list[str]) -> dict[str, float]:
             parsed[name] = float(value)
         except ValueError:
             raise InputError(f"--fail-above {limit!r} has no number; write it as {name}=0.02") from None
+        if parsed[name] != parsed[name]:
+            raise InputError(f"--fail-above {limit!r} is no limit: nothing is above NaN; write it as {name}=0.02")
     return parsed
 
 

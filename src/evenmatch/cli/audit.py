@@ -53,8 +53,11 @@ def audit(
     rates, neighbours, thresholds = numbers(far, "--far"), numbers(k, "--k"), numbers(threshold, "--thresholds")
     if len(rates) != 2:
         raise typer.BadParameter(f"{far!r} is not two rates; write them as 1e-2,1e-1", param_hint="--far")
-    if any(value != int(value) for value in neighbours):
+    if not all(value.is_integer() for value in neighbours):
         raise typer.BadParameter(f"{k!r} is not a list of whole numbers; write it as 1,5,10", param_hint="--k")
+
+    if ref is None and (ref_labels is not None or ref_groups is not None):
+        raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
 
     import evenmatch as em
 

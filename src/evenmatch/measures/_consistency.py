@@ -24,8 +24,8 @@ def utility(tar: np.ndarray, tnr: np.ndarray, beta: float = 1.0) -> np.ndarray:
         beta: weight of TAR against TNR, > 0.
 
     Example:
-        >>> float(utility(np.array(0.8), np.array(0.8)))
-        0.8
+        >>> float(utility(np.array(0.5), np.array(0.5)))
+        0.5
     """
     below = beta**2 * tnr + tar
     above = (1 + beta**2) * tnr * tar
@@ -136,7 +136,7 @@ def consistency(
     for at in range(0, defined.size, 4096):
         part = slice(at, at + 4096)
         class_opis[defined[part]] = np.square(curves[part] - mean_curve) @ weights / defined.size
-    n_worst = math.ceil(eps * defined.size - 1e-9)
+    n_worst = max(1, math.ceil(eps * defined.size - 1e-9))
     order = np.argsort(class_utility[defined], kind="stable")[:n_worst]
     return Consistency(
         opis=float(np.nansum(class_opis)),
@@ -161,7 +161,7 @@ def check_arguments(far: tuple[float, float], beta: float, eps: float) -> None:
     """
     if len(far) != 2 or not 0 < min(far) < max(far) < 1:
         raise InputError(f"far is {tuple(far)}; give two different false accept rates between 0 and 1, as (1e-2, 1e-1)")
-    if not 0 < beta < math.inf:
-        raise InputError(f"beta is {beta:g}; give a weight above 0")
+    if not 1e-6 <= beta <= 1e6:
+        raise InputError(f"beta is {beta:g}; give a weight above 0, from 1e-6 to 1e6")
     if not 0 < eps <= 1:
         raise InputError(f"eps is {eps:g}; give a share of the classes above 0 and at most 1")

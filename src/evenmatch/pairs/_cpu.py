@@ -74,7 +74,7 @@ class _Run:
         self.group_row = problem.rows.groups.astype(np.int64) * n_groups * ladder.width
         self.group_col = problem.cols.groups.astype(np.int64) * ladder.width
         self.scale = np.float32(1 / problem.grid.step)
-        self.shift = np.float32(-problem.grid.low / problem.grid.step)
+        self.zero_bin = np.int32(problem.grid.zero_bin)
 
     def tiles(self, row_block: range, col_block: range) -> Iterator[tuple[int, int, int, int]]:
         for row in range(row_block.start, row_block.stop, self.tile_rows):
@@ -106,7 +106,7 @@ class _Run:
                 euclidean_tile(scores, left, right, rows.squares(row, row_end), cols.squares(col, col_end))
             count_tile(
                 scores, row, col, problem.half, problem.rows.codes, problem.cols.starts, problem.cols.stops,
-                self.row_base, self.col_base, self.scale, self.shift, np.int32(problem.grid.size - 1), bins, kept,
+                self.row_base, self.col_base, self.scale, self.zero_bin, np.int32(problem.grid.size - 1), bins, kept,
                 np.uint32(ladder.first), ladder.rungs, ladder.splits, own["pooled_pos"], own["pooled_neg"],
                 own["table_pos"], own["table_neg"], own["group_pos"], own["group_neg"], self.group_row, self.group_col,
                 tally.best_pos, tally.best_neg, tally.best_pos if problem.half else unused,

@@ -51,6 +51,11 @@ class ScoreGrid:
         return np.where(index >= self.size, np.inf, self.low + index * self.step)
 
     @property
+    def zero_bin(self) -> int:
+        """The bin with score 0 in its middle."""
+        return round(-self.low / self.step - 0.5)
+
+    @property
     def thresholds(self) -> np.ndarray:
         """All thresholds, shape ``(size,)``, ascending, without ``+inf``."""
         return self.low + np.arange(self.size) * self.step

@@ -14,7 +14,7 @@ _FAST: Any = {"nnan", "ninf", "nsz", "contract"}
 
 
 @nb.njit(nogil=True, fastmath=_FAST, cache=True)
-def _count_run(row, start, stop, scale, shift, top, bins, kept, histogram, first, ladder, splits, table, base,
+def _count_run(row, start, stop, scale, zero_bin, top, bins, kept, histogram, first, ladder, splits, table, base,
                column_base, both, group_table, group_base, group_column, best, best_column):  # fmt: skip
     """Count ``row[start:stop]``; returns the best score of the run, or ``best`` if that is higher.
 
@@ -22,8 +22,10 @@ def _count_run(row, start, stop, scale, shift, top, bins, kept, histogram, first
     best score of every column; one without branches increments the pooled histogram and packs the few scores that
     reach the class thresholds; and one over those few increments their classes.
     """
+    half_step = np.float32(0.5)
     for j in range(start, stop):
-        bins[j] = np.uint32(min(max(np.int32(row[j] * scale + shift), np.int32(0)), top))
+        # counted from the bin of score 0, where float32 is finest and most scores lie
+        bins[j] = np.uint32(min(max(np.int32(np.floor(row[j] * scale + half_step)) + zero_bin, np.int32(0)), top))
     for j in range(start, stop):
         best_column[j] = row[j] if row[j] > best_column[j] else best_column[j]
     n_kept = 0
@@ -52,7 +54,7 @@ def _count_run(row, start, stop, scale, shift, top, bins, kept, histogram, first
 
 
 @nb.njit(nogil=True, fastmath=_FAST, cache=True)
-def count_tile(scores, row0, col0, half, row_codes, col_starts, col_stops, row_base, col_base, scale, shift, top,
+def count_tile(scores, row0, col0, half, row_codes, col_starts, col_stops, row_base, col_base, scale, zero_bin, top,
                bins, kept, first, ladder, splits, pooled_pos, pooled_neg, table_pos, table_neg,
                group_pos, group_neg, group_row, group_col, best_pos, best_neg, col_best_pos, col_best_neg):  # fmt: skip
     """Count one tile of scores, rows ``row0 …`` against columns ``col0 …`` of the samples sorted by class.
@@ -78,17 +80,17 @@ def count_tile(scores, row0, col0, half, row_codes, col_starts, col_stops, row_b
         other_start = max(same_stop, i + 1 - col0 if half else 0)
         if same_stop > same_start:
             best_pos[i] = _count_run(
-                row, same_start, same_stop, scale, shift, top, bins, kept, pooled_pos, first, ladder, splits,
+                row, same_start, same_stop, scale, zero_bin, top, bins, kept, pooled_pos, first, ladder, splits,
                 table_pos, base, column_base, False, group_pos, group_base, group_column, best_pos[i], column_pos,
             )  # fmt: skip
         if not half and same_start > 0:
             best_neg[i] = _count_run(
-                row, 0, same_start, scale, shift, top, bins, kept, pooled_neg, first, ladder, splits,
+                row, 0, same_start, scale, zero_bin, top, bins, kept, pooled_neg, first, ladder, splits,
                 table_neg, base, column_base, True, group_neg, group_base, group_column, best_neg[i], column_neg,
             )  # fmt: skip
         if n_cols > other_start:
             best_neg[i] = _count_run(
-                row, other_start, n_cols, scale, shift, top, bins, kept, pooled_neg, first, ladder, splits,
+                row, other_start, n_cols, scale, zero_bin, top, bins, kept, pooled_neg, first, ladder, splits,
                 table_neg, base, column_base, True, group_neg, group_base, group_column, best_neg[i], column_neg,
             )  # fmt: skip
 

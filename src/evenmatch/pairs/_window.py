@@ -98,8 +98,9 @@ def _score(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         if grid.metric == "euclidean":
             euclidean_tile(scores, part, right, (part * part).sum(axis=1), (right * right).sum(axis=1))
         scores *= np.float32(1 / grid.step)
-        scores += np.float32(-grid.low / grid.step)
-        bins[at : at + 256] = scores
+        scores += np.float32(0.5)
+        bins[at : at + 256] = np.floor(scores)
+        bins[at : at + 256] += grid.zero_bin
         same = problem.rows.codes[rows[at : at + 256], None] == problem.cols.codes[None, cols]
         bins[at : at + 256][same] = -1
     np.minimum(bins, grid.size - 1, out=bins)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from rich.console import Console
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from evenmatch.report._text import audit_rows, data_line, number, rate
 
@@ -15,7 +15,7 @@ __all__ = ["print_audit"]
 
 def print_audit(summary: dict[str, Any], console: Console) -> None:
     """Print the headline, the quantities, the ten worst classes and the groups of ``Audit.summary()``."""
-    console.print(data_line(summary), markup=False, highlight=False)
+    console.print(Text(data_line(summary)))
     console.print()
     overview = Table(show_header=False, box=None, pad_edge=False)
     overview.add_column(style="bold")
@@ -28,7 +28,7 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
     console.print(_table("Worst classes (lowest mean utility in the range)", "class", summary["worst_classes"]))
     if summary["groups"]:
         console.print(_table("Groups", "group", summary["groups"]))
-    console.print(summary["headline"], markup=False, highlight=False, style="bold")
+    console.print(Text(summary["headline"], style="bold"))
 
 
 def _table(title: str, index: str, rows: list[dict[str, Any]]) -> Table:
@@ -40,7 +40,7 @@ def _table(title: str, index: str, rows: list[dict[str, Any]]) -> Table:
     for name in columns:
         table.add_column(names.get(name, name), justify="right")
     for row in rows:
-        table.add_row(escape(str(row[index])), *(shown[name](row[name]) for name in columns))
+        table.add_row(Text(str(row[index])), *(shown[name](row[name]) for name in columns))
     return table
 
 

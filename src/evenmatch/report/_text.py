@@ -35,9 +35,9 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["map_at_r"] is not None:
         rows.append(("MAP@R", rate(summary["map_at_r"])))
     rows += [
-        ("EER", f"{rate(summary['eer'])} at {summary['eer_threshold']:.4f}"),
-        (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.4f} … {high:.4f}"),
-        (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.4f}"),
+        ("EER", f"{rate(summary['eer'])} at {summary['eer_threshold']:.6f}"),
+        (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.6f} … {high:.6f}"),
+        (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.6f}"),
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
         ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
     ]
