@@ -8,7 +8,7 @@ Populations: "clusters": 20 clusters, and every class belongs to one of them at 
 of unequal size; "families": classes come in whole families of 3, each with its own centre, so that classes are not even
 independent; "large families": the same with 5.
 
-    python studies/calibration/simulated.py           300 trials a row, about 15 minutes on one core
+    python studies/calibration/simulated.py           1,000 trials a row, about 10 minutes on one core
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Truth:
 def main() -> None:
     """Run the trials and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=300)
+    parser.add_argument("--trials", type=int, default=1000)
     parser.add_argument("--out", type=Path, default=HERE)
     options = parser.parse_args()
     rng = np.random.default_rng(0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -132,7 +133,9 @@ def _blocks(
 def _faiss(
     left: np.ndarray, right: np.ndarray, threshold: float, metric: str
 ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    import faiss
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of its SWIG types, on newer Pythons
+        import faiss
 
     squared = metric == "euclidean"
     reach = _squared_reach(left, right, threshold) if squared else threshold - _SLACK
