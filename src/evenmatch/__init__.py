@@ -11,16 +11,33 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses
-    from evenmatch.auditing import Audit, audit
+    from evenmatch.auditing import Audit, audit, audit_across, calibrate
+    from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
 __version__ = "0.1.0"
 
-__all__ = ["Audit", "EmbeddingSet", "__version__", "audit", "datasets", "errors", "load", "losses", "save"]
+__all__ = [
+    "Audit",
+    "EmbeddingSet",
+    "OperatingPoint",
+    "__version__",
+    "audit",
+    "audit_across",
+    "calibrate",
+    "datasets",
+    "errors",
+    "load",
+    "losses",
+    "save",
+]
 
 _HOME = {
     "Audit": "evenmatch.auditing",
     "audit": "evenmatch.auditing",
+    "audit_across": "evenmatch.auditing",
+    "calibrate": "evenmatch.auditing",
+    "OperatingPoint": "evenmatch.calibration",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

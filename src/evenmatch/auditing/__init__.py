@@ -1,6 +1,9 @@
 """The face: runs embeddings, pairs and measures, and holds the result."""
 
+from evenmatch.auditing._across import AcrossAudit, audit_across
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.auditing._calibrate import calibrate
+from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import audit
 
-__all__ = ["Audit", "AuditSettings", "DataFacts", "audit"]
+__all__ = ["AcrossAudit", "Audit", "AuditSettings", "DataFacts", "audit", "audit_across", "calibrate", "progress_bar"]
