@@ -22,7 +22,7 @@ def main(config_file: str, out: str, world_size: int) -> None:
         train, test, test, image=config.image, batch=config.batch, schedule=config.schedule, eval_batch_size=7
     )
     learner = build_learner(config, data.n_classes)
-    callback = AuditCallback()
+    callback = AuditCallback(far=(0.05, 0.3))
     trainer = Trainer(
         accelerator="cpu",
         devices=world_size,

@@ -45,7 +45,7 @@ def test_two_processes_equal_one(small, tmp_path, changes):
     settings = [
         "model.freeze_bn=true",
         "optimizer.name=sgd",
-        "optimizer.lr=0.05",
+        "optimizer.lr=0.01",
         "schedule.steps=5",
         "schedule.every=3",
     ]
