@@ -100,7 +100,6 @@ def test_it_prints_the_measured_figures_of_both_side_by_side(trained):
     for summary in summaries.values():
         assert f"{summary['opis']:.4g}" in table
         assert f"{100 * summary['recall_at_k']['1']:.2f}%" in table
-        assert f"{summary['threshold']:.4f}" in table
     assert "Worst classes" in full
 
 
