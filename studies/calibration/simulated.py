@@ -31,8 +31,8 @@ ROWS = [
     ("clusters", 150, 1e-2), ("large families", 150, 1e-2), ("clusters", 50, 1e-3), ("clusters", 50, 1e-1),
 ]  # fmt: skip
 
-NOTE = """The jackknife overstates the variance of a statistic of pairs in its second order. That makes the FAR interval a
-little too wide where classes are independent or come in threes, and makes up for families of five, whose members it
+NOTE = """The jackknife overstates the variance of a statistic of pairs in its second order. That makes the FAR interval
+a little too wide where classes are independent or come in threes, and makes up for families of five, whose members it
 takes for independent."""
 
 

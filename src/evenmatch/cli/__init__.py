@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from evenmatch import __version__
-from evenmatch.cli import audit, calibrate, check, datasets, demo
+from evenmatch.cli import audit, calibrate, check, datasets, demo, embed, train
 from evenmatch.errors import CheckFailed, EvenmatchError
 
 __all__ = ["app", "main"]
@@ -30,6 +30,8 @@ app.command("audit")(audit.audit)
 app.command("calibrate")(calibrate.calibrate)
 app.command("check")(check.check)
 app.command("demo")(demo.demo)
+app.command("train")(train.train)
+app.command("embed")(embed.embed)
 app.add_typer(datasets.app, name="datasets")
 
 
