@@ -31,6 +31,10 @@ ROWS = [
     ("clusters", 150, 1e-2), ("large families", 150, 1e-2), ("clusters", 50, 1e-3), ("clusters", 50, 1e-1),
 ]  # fmt: skip
 
+NOTE = """The jackknife overstates the variance of a statistic of pairs in its second order. That makes the FAR interval
+a little too wide where classes are independent or come in threes, and makes up for families of five, whose members it
+takes for independent."""
+
 
 def draw(rng: np.random.Generator, kind: str, k: int, clusters: tuple[np.ndarray, np.ndarray]) -> np.ndarray:
     """Unit vectors of ``k`` classes of a population, ``(k · EACH, DIM)``, class after class."""
@@ -109,7 +113,7 @@ def main() -> None:
     text = (
         f"# Simulated classes: confidence intervals for the population\n\n"
         f"{describe_run(options.trials, 'trials a row')}\n\nShares of trials, ± one standard error; intervals are "
-        f"nominally 95%. The populations are described in `simulated.py`.\n\n{markdown(heads, lines)}\n"
+        f"nominally 95%. The populations are described in `simulated.py`.\n\n{markdown(heads, lines)}\n\n{NOTE}\n"
     )
     (options.out / "simulated.md").write_text(text, encoding="utf-8")
 

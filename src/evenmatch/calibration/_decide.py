@@ -42,8 +42,8 @@ def decide(query: Any, gallery: Any, threshold: float, metric: str, dim: int, en
     """Every pair of a query and a gallery row with score ≥ threshold.
 
     float32 products find the candidates, with a margin; each candidate is then scored in float64, so that neither the
-    order of a sum nor the engine decides. Time is that of the product of queries and gallery; memory is 64 MiB and
-    24 bytes a match.
+    order of a sum nor the engine decides. Time is that of the product of queries and gallery; memory is a float32
+    copy of both, 64 MiB, and 24 bytes a match.
 
     Args:
         query: ``(m, dim)`` floating point.

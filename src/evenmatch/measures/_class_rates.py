@@ -6,8 +6,7 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, logit
-from scipy.stats import t as student
+from scipy.special import expit, logit, stdtrit
 
 from evenmatch.errors import InputError
 from evenmatch.pairs import PairCounts
@@ -96,7 +95,7 @@ class ClassRate:
             if self.classes < 3 or 0 < self.value < 1:
                 return 0.0, 1.0
             return (0.0, unseen) if self.value == 0 else (1.0 - unseen, 1.0)
-        reach = float(student.ppf(1 - alpha, self.degrees_of_freedom)) * self.standard_error * inflation
+        reach = float(stdtrit(self.degrees_of_freedom, 1 - alpha)) * self.standard_error * inflation
         centre = float(logit(self.value))
         low, high = float(expit(centre - reach)), float(expit(centre + reach))
         return low, max(high, unseen) if self.scarce else high
