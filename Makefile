@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test browser lint bench clean
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -28,7 +28,14 @@ lint: .venv/dev
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 
-test: .venv/dev
+# The browser tests skip, with the reason, where chromium is missing and cannot be installed.
+browser:
+	@command -v chromium chromium-browser google-chrome >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && { apt-get install -qq -y chromium || { apt-get update -qq && apt-get install -qq -y chromium; }; } >/dev/null 2>&1; \
+	} || echo "no chromium: browser tests will be skipped" >&2
+
+test: .venv/dev browser
 	$(BIN)/python -m pytest
 	rm -rf .venv-core
 	$(PYTHON) -m venv .venv-core

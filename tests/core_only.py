@@ -58,6 +58,10 @@ def main() -> None:
         require(json.loads(shipped.stdout)["far"] <= 1e-2, "the calibrated threshold exceeds its target")
         checked = evenmatch("check", str(file), "--point", str(point), "--fail-above", "far=1e-2")
         require(checked.returncode == 0, f"check exits with {checked.returncode}: {checked.stderr}")
+        report = Path(folder) / "report.html"
+        written = evenmatch("audit", str(file), "--html", str(report))
+        require(written.returncode == 0, f"--html exits with {written.returncode}: {written.stderr}")
+        require(report.stat().st_size < 6e6, f"the report has {report.stat().st_size} bytes")
         missing = evenmatch("audit", str(Path(folder) / "none.npz"))
         require(missing.returncode == 2, f"a missing file exits with {missing.returncode}")
         require(missing.stderr.count("\n") == 1, f"a missing file is explained as {missing.stderr!r}")

@@ -10,8 +10,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from evenmatch import datasets, errors, losses
-    from evenmatch.auditing import Audit, audit, audit_across, calibrate
+    from evenmatch import datasets, errors, losses, plot
+    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -19,16 +19,19 @@ __version__ = "0.1.0"
 
 __all__ = [
     "Audit",
+    "Comparison",
     "EmbeddingSet",
     "OperatingPoint",
     "__version__",
     "audit",
     "audit_across",
     "calibrate",
+    "compare",
     "datasets",
     "errors",
     "load",
     "losses",
+    "plot",
     "save",
 ]
 
@@ -38,6 +41,8 @@ _HOME = {
     "audit_across": "evenmatch.auditing",
     "calibrate": "evenmatch.auditing",
     "OperatingPoint": "evenmatch.calibration",
+    "Comparison": "evenmatch.auditing",
+    "compare": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

@@ -1,8 +1,10 @@
-"""Every number of one audit is the same number in JSON, on the terminal, in a notebook, in CSV and in its tables."""
+"""Every number of one audit is the same one in JSON, on the terminal, in HTML, in a notebook, in CSV and in tables."""
 
 from __future__ import annotations
 
+import base64
 import csv
+import gzip
 import html
 import io
 import json
@@ -129,6 +131,27 @@ def test_a_notebook_shows_what_the_terminal_shows(audit):
     for name, value in rows:
         assert row_of(lines, f"{html.unescape(name)} ") == html.unescape(value)
     assert html.escape(audit.headline) in card
+
+
+def test_the_report_shows_what_the_terminal_shows_and_holds_the_json(audit, tmp_path):
+    audit.to_html(tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    lines = lines_of(audit)
+    rows = re.findall(r'<tr><th scope="row">(.*?)</th><td>(.*?)</td></tr>', page)
+    assert len(rows) > 10
+    for name, value in rows:
+        assert row_of(lines, f"{html.unescape(name)} ") == html.unescape(value)
+    assert html.escape(audit.headline) in page
+    tiles = re.findall(r"<dt>(.*?)</dt><dd><strong>(.*?)</strong>", page)
+    assert [name for name, _ in tiles] == ["OPIS", "ε-OPIS", "recall@1", "EER"]
+    for name, value in tiles:
+        assert row_of(lines, f"{name} ").split()[0] == value
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page, re.DOTALL)[1])
+    assert data["summary"] == json.loads(json.dumps(audit.summary()))
+    packed = gzip.decompress(base64.b64decode(re.search(r'id="arrays">(.*?)</script>', page)[1]))
+    for name, expected in (("utility", audit.by_class["utility"]), ("opis", audit.by_class["opis"])):
+        _, offset, length, _ = data["arrays"][name]
+        np.testing.assert_array_equal(np.frombuffer(packed[offset : offset + length]), expected)
 
 
 def test_the_command_line_gives_the_numbers_of_the_library(audit, views, capsys):

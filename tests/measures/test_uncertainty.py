@@ -15,7 +15,15 @@ from samples import SAMPLES, Sample, clusters, counts_of
 from scipy.stats import bootstrap
 
 from evenmatch.embeddings import EmbeddingSet
-from evenmatch.measures import Consistency, bca_intervals, class_intervals, consistency, rates_at, recall_at_1
+from evenmatch.measures import (
+    Consistency,
+    bca_intervals,
+    class_intervals,
+    consistency,
+    equal_error_rate,
+    rates_at,
+    recall_at_1,
+)
 from evenmatch.measures._uncertainty import class_statistics
 from evenmatch.pairs import PairCounts, count_pairs
 
@@ -37,7 +45,7 @@ def test_weights_of_one_give_the_estimates(counted):
     found = class_statistics(counts, result, 0.1, threshold)(np.ones((2, counts.classes.size)))
     far, frr = rates_at(counts, threshold)
     expected = [result.opis, result.eps_opis, recall_at_1(counts), far, frr]
-    assert list(found) == NAMES
+    assert list(found) == [*NAMES, "eer"]
     for name, value in zip(NAMES, expected, strict=True):
         np.testing.assert_allclose(found[name], [value, value], rtol=1e-10)
 
@@ -159,6 +167,23 @@ def test_a_resample_without_any_genuine_pair_counts_neither_as_zero_nor_as_one()
     found = class_intervals(counts, result, eps=0.1, threshold=result.range[1])
     assert found["recall_at_1"] == (1.0, 1.0)
     assert found["frr"] == (0.0, 0.0)
+
+
+def test_the_eer_has_an_interval_where_the_classes_were_counted_around_it():
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(40), 10)
+    centres, noise = rng.normal(size=(40, 8))[codes], rng.normal(size=(400, 8))
+    for width, inside in ((0.4, True), (1.5, False)):
+        counts = count_pairs(EmbeddingSet.from_arrays(centres + width * noise, codes))
+        result = consistency(counts)
+        eer, threshold = equal_error_rate(counts)
+        found = class_intervals(counts, result, eps=0.1, threshold=result.range[1])
+        assert ("eer" in found) == inside
+        if inside:
+            assert found["eer"][0] < eer < found["eer"][1]
+            assert result.range[0] < threshold < result.range[1]
+            statistics = class_statistics(counts, result, 0.1, threshold=result.range[1])
+            assert statistics(np.ones((1, 40)))["eer"][0] == pytest.approx(eer, abs=2e-3)
 
 
 # ---------------------------------------------------------------- coverage

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cbook import is_math_text
-from matplotlib.collections import LineCollection
+from matplotlib.collections import LineCollection, PathCollection
 from matplotlib.figure import Figure
 from scipy.special import ndtri
 
 import evenmatch as em
 
-FIGURES = ["utility", "rates", "det"]
+FIGURES = ["utility", "rates", "classes", "scores", "det"]
 
 
 def clusters(k: int, each: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -161,3 +161,53 @@ def test_classes_without_genuine_pairs_are_left_out_of_the_figures():
     utility = audit.plot.utility(new_axes())
     (lines,) = [c for c in utility.collections if isinstance(c, LineCollection)]
     assert len(lines.get_segments()) == 12
+
+
+def test_scores_of_each_kind_add_up_to_all_pairs(audit):
+    ax = audit.plot.scores(new_axes())
+    lines = {
+        patch.get_label(): patch.get_data() for patch in ax.patches if patch.get_label() in ("genuine", "impostor")
+    }
+    assert len(lines) == 2
+    for values, edges, _ in lines.values():
+        assert values.sum() == pytest.approx(100)
+        assert np.allclose(np.diff(edges), edges[1] - edges[0])
+    values, edges, _ = lines["impostor"]
+    at = int(np.searchsorted(edges, audit.threshold))
+    assert values[at:].sum() / 100 <= audit.far_at(audit.threshold) <= values[at - 1 :].sum() / 100 + 1e-12
+
+
+def test_classes_are_drawn_in_ascending_order(audit):
+    ax = audit.plot.classes(new_axes())
+    far, _, frr, _ = ax.lines
+    np.testing.assert_allclose(far.get_ydata(), np.sort(100 * audit.by_class["far"]))
+    np.testing.assert_allclose(frr.get_ydata(), np.sort(100 * audit.by_class["frr"]))
+
+
+def test_the_plane_shows_every_model_its_intervals_and_the_front(audit):
+    x, codes = clusters(30, 20)
+    noise = np.random.default_rng(0).normal(size=x.shape)
+    models = {"$base": audit, "noisy": em.audit(x + noise, codes), "noisier": em.audit(x + 2 * noise, codes)}
+    comparison = em.compare(models)
+    ax = em.plot.pareto(comparison, ax=new_axes())
+    drawn(ax)
+    assert [text.get_text() for text in ax.texts] == [r"\$base", "noisy", "noisier"]
+    points = np.concatenate([np.asarray(c.get_offsets()) for c in ax.collections if isinstance(c, PathCollection)])
+    table = comparison.table
+    expected = np.column_stack([100 * table["recall_at_1"], table["opis"]])
+    np.testing.assert_allclose(np.sort(points, axis=0), np.sort(expected, axis=0))
+    front = ax.lines[0]
+    on_front = table[table["pareto"]].sort_values("recall_at_1")
+    np.testing.assert_allclose(front.get_xdata(), 100 * on_front["recall_at_1"])
+    assert "recall@1 (%)" in ax.get_xlabel()
+    assert "OPIS" in ax.get_ylabel()
+    again = em.plot.pareto(models, ax=new_axes())
+    assert len(again.texts) == 3
+
+
+@pytest.mark.parametrize("suffix", ["pdf", "svg"])
+def test_figures_are_vector_graphics(audit, suffix):
+    buffer = io.BytesIO()
+    audit.plot.classes(new_axes()).figure.savefig(buffer, format=suffix)
+    assert b"<image" not in buffer.getvalue()
+    assert b"/Subtype /Image" not in buffer.getvalue()

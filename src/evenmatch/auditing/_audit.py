@@ -30,6 +30,8 @@ from evenmatch.report import audit_card
 if TYPE_CHECKING:
     import pandas as pd
 
+    from evenmatch.embeddings import EmbeddingSet
+
 __all__ = ["Audit", "AuditSettings", "DataFacts"]
 
 
@@ -82,8 +84,9 @@ class Audit:
         data: what was audited.
         recall_at_k: for each k asked for, the share of samples with one of their class among the k nearest.
         map_at_r: mean average precision at R, or None if it was not asked for.
-        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, and ``far`` and ``frr`` at
-            `threshold`: what other classes of the same kind would give, at ``settings.confidence``.
+        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr`` at `threshold`,
+            and ``eer`` where the classes were counted around it: what other classes of the same kind would give, at
+            ``settings.confidence``.
     """
 
     counts: PairCounts
@@ -193,7 +196,7 @@ class Audit:
 
     @property
     def plot(self) -> AuditPlots:
-        """Figures: ``plot.utility(ax=None)``, ``plot.rates()``, ``plot.det()``; each returns matplotlib axes."""
+        """Figures ``utility``, ``rates``, ``classes``, ``scores`` and ``det``; each takes ``ax=``, returns the axes."""
         return AuditPlots(self)
 
     def summary(self) -> dict[str, Any]:
@@ -232,6 +235,31 @@ class Audit:
         from evenmatch.auditing._store import save
 
         save(self, Path(path))
+
+    def to_html(
+        self,
+        path: str | Path,
+        images: str | Path | None = None,
+        *,
+        embeddings: EmbeddingSet | None = None,
+        ref: EmbeddingSet | None = None,
+    ) -> None:
+        """Write a report to open in a browser: one file that needs no network, with a threshold to move.
+
+        Args:
+            path: of the HTML file.
+            images: a folder that the sample ids are paths under; the worst pairs of the worst classes are then shown
+                as thumbnails, which costs one more search over those classes.
+            embeddings: what was audited, needed for ``images`` alone.
+            ref: the gallery, where there was one.
+
+        Raises:
+            InputError: the folder cannot be written to; or ``images`` is given without the embeddings audited, without
+                ids, or without any image.
+        """
+        from evenmatch.auditing._html import write_audit
+
+        write_audit(self, Path(path), None if images is None else Path(images), embeddings, ref)
 
     @staticmethod
     def load(path: str | Path) -> Audit:

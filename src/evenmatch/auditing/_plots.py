@@ -33,3 +33,14 @@ class AuditPlots:
     def det(self, ax: Axes | None = None) -> Axes:
         """DET: FRR against FAR of all pairs on normal-deviate axes, with the equal error rate."""
         return figures.det(self._audit.curve, self._audit.eer, ax)
+
+    def scores(self, ax: Axes | None = None) -> Axes:
+        """Scores of all genuine and all impostor pairs, with the calibration range and the audit's threshold."""
+        audit = self._audit
+        return figures.scores(audit.counts, audit.threshold_range, audit.threshold, ax)
+
+    def classes(self, ax: Axes | None = None) -> Axes:
+        """FAR and FRR of the classes in ascending order at the audit's threshold, with the rates of all pairs."""
+        audit = self._audit
+        far, frr = audit.far_at(audit.threshold), audit.frr_at(audit.threshold)
+        return figures.classes(audit.by_class, audit.threshold, far, frr, ax)

@@ -16,7 +16,7 @@ from evenmatch.errors import InputError
 from evenmatch.measures import check_arguments, class_intervals, consistency, recall_at_1, recall_at_k
 from evenmatch.pairs import ENGINES, count_pairs, nearest_neighbours
 
-__all__ = ["audit"]
+__all__ = ["audit", "fingerprint_of"]
 
 
 def audit(
@@ -162,9 +162,6 @@ def _largest_class(gallery: EmbeddingSet) -> int:
 
 
 def _facts(queries: EmbeddingSet, references: EmbeddingSet | None, n_classes: int, n_defined: int) -> DataFacts:
-    fingerprint = queries.fingerprint
-    if references is not None:
-        fingerprint = hashlib.sha256((fingerprint + references.fingerprint).encode()).hexdigest()
     return DataFacts(
         name=queries.name,
         n=queries.n,
@@ -173,5 +170,12 @@ def _facts(queries: EmbeddingSet, references: EmbeddingSet | None, n_classes: in
         dtype=str(queries.vectors.dtype),
         n_classes=n_classes,
         n_defined=n_defined,
-        fingerprint=fingerprint,
+        fingerprint=fingerprint_of(queries, references),
     )
+
+
+def fingerprint_of(queries: EmbeddingSet, references: EmbeddingSet | None) -> str:
+    """SHA-256 of the vectors and labels that were audited."""
+    if references is None:
+        return queries.fingerprint
+    return hashlib.sha256((queries.fingerprint + references.fingerprint).encode()).hexdigest()

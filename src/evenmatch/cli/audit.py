@@ -33,6 +33,12 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report for the browser here: one file, no network.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Folder that the ids are paths under: shows the worst pairs in --html.")
+    ] = None,
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Exit with 1 if a quantity is above a limit, as opis=0.02; repeatable.")
     ] = None,
@@ -48,6 +54,8 @@ def audit(
     evenmatch audit queries.npz --ref gallery.npz --json
 
     evenmatch audit embeddings.parquet --fail-above opis=0.02 --csv by_class.csv
+
+    evenmatch audit photos.npz --html report.html --images photos/
     """
     limits = parse_limits(fail_above or [], _LIMITS)
     rates, neighbours, thresholds = numbers(far, "--far"), numbers(k, "--k"), numbers(threshold, "--thresholds")
@@ -56,6 +64,8 @@ def audit(
     if not all(value.is_integer() for value in neighbours):
         raise typer.BadParameter(f"{k!r} is not a list of whole numbers; write it as 1,5,10", param_hint="--k")
 
+    if images is not None and html is None:
+        raise typer.BadParameter("images are shown in the report; give --html report.html, too", param_hint="--images")
     if ref is None and (ref_labels is not None or ref_groups is not None):
         raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
 
@@ -81,6 +91,8 @@ def audit(
         result.save(save)
     if csv is not None:
         write_csv(result.by_class, csv)
+    if html is not None:
+        result.to_html(html, images, embeddings=queries, ref=references)
     if json:
         print_json(summary)
     else:
@@ -89,7 +101,7 @@ def audit(
         from evenmatch.report import print_audit
 
         print_audit(summary, Console())
-        for path in (save, csv):
+        for path in (save, csv, html):
             if path is not None:
                 typer.echo(f"wrote {path}")
     check_limits(summary, limits)

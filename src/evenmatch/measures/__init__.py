@@ -2,6 +2,7 @@
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
     Curve,
@@ -12,8 +13,8 @@ from evenmatch.measures._rates import (
     threshold_at_far,
 )
 from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
-from evenmatch.measures._tables import class_table, group_table
-from evenmatch.measures._uncertainty import bca_intervals, class_intervals
+from evenmatch.measures._tables import class_table, group_table, touching_pairs
+from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
 
 __all__ = [
     "Admissible",
@@ -33,10 +34,13 @@ __all__ = [
     "error_curve",
     "group_table",
     "map_at_r",
+    "paired_intervals",
+    "pareto_front",
     "rates_at",
     "recall_at_1",
     "recall_at_k",
     "tar_at_far",
     "threshold_at_far",
+    "touching_pairs",
     "utility",
 ]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evenmatch.measures._consistency import Consistency
-from evenmatch.pairs import PairCounts
+from evenmatch.pairs import GroupCounts, PairCounts
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["class_table", "group_table"]
+__all__ = ["class_table", "group_table", "touching_pairs"]
 
 
 def class_table(counts: PairCounts, result: Consistency, threshold: float) -> pd.DataFrame:
@@ -61,24 +61,25 @@ def group_table(counts: PairCounts, threshold: float) -> pd.DataFrame:
     if counts.groups is None:
         raise ValueError("these counts have no groups")
     groups, column = counts.groups, counts.column(threshold)
-
-    def touching(matrix: np.ndarray) -> np.ndarray:
-        rows = matrix.sum(axis=1)
-        return rows + matrix.sum(axis=0) - np.diagonal(matrix) if groups.directed else rows
-
-    positives, negatives = touching(groups.positives), touching(groups.negatives)
+    positives, negatives = touching_pairs(groups, groups.positives), touching_pairs(groups, groups.negatives)
     accepted = groups.negatives_accepted[:, :, column]
     return pd.DataFrame(
         {
             "n": groups.sizes,
             "positives": positives,
             "negatives": negatives,
-            "far": _share(touching(accepted), negatives),
+            "far": _share(touching_pairs(groups, accepted), negatives),
             "far_within": _share(np.diagonal(accepted), np.diagonal(groups.negatives)),
-            "frr": 1.0 - _share(touching(groups.positives_accepted[:, :, column]), positives),
+            "frr": 1.0 - _share(touching_pairs(groups, groups.positives_accepted[:, :, column]), positives),
         },
         index=pd.Index(groups.names, name="group"),
     )
+
+
+def touching_pairs(groups: GroupCounts, matrix: np.ndarray) -> np.ndarray:
+    """Pairs with at least one end in each group, from a matrix of pairs between groups: ``(G, G, …)`` → ``(G, …)``."""
+    rows = matrix.sum(axis=1)
+    return rows + matrix.sum(axis=0) - np.einsum("ii...->i...", matrix) if groups.directed else rows
 
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:

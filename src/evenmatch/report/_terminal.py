@@ -8,9 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evenmatch.report._text import audit_rows, data_line, number, rate
+from evenmatch.report._text import audit_rows, comparison_rows, data_line, number, rate
 
-__all__ = ["print_audit"]
+__all__ = ["print_audit", "print_comparison"]
 
 
 def print_audit(summary: dict[str, Any], console: Console) -> None:
@@ -29,6 +29,23 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
     if summary["groups"]:
         console.print(_table("Groups", "group", summary["groups"]))
     console.print(Text(summary["headline"], style="bold"))
+
+
+def print_comparison(summary: dict[str, Any], console: Console) -> None:
+    """Print the quantities of ``Comparison.summary()`` side by side, with their differences."""
+    table = Table(title="Models side by side", title_justify="left", title_style="bold")
+    table.add_column("")
+    for name in summary["models"]:
+        table.add_column(Text(name), justify="right")
+    for name in summary["differences"]:
+        table.add_column(Text(f"{name} − {summary['baseline']}"), justify="right")
+    for name, cells in comparison_rows(summary):
+        table.add_row(name, *cells)
+    console.print(table)
+    how = f"in brackets: {summary['confidence']:.0%} interval for other classes of the same kind"
+    paired = "; differences resample the same classes for both" if summary["same_test_set"] else ""
+    console.print(f"[dim]{how}{paired}[/dim]\n")
+    console.print(summary["headline"], markup=False, highlight=False, style="bold")
 
 
 def _table(title: str, index: str, rows: list[dict[str, Any]]) -> Table:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
-__all__ = ["audit_rows", "number", "rate", "with_interval"]
+__all__ = ["COMPARED", "audit_rows", "comparison_rows", "data_line", "number", "rate", "signed", "with_interval"]
 
 
 def rate(value: float | None) -> str:
@@ -22,6 +23,43 @@ def with_interval(text: str, interval: list[float] | None, show: Any) -> str:
     return text if interval is None else f"{text}  [{show(interval[0])}, {show(interval[1])}]"
 
 
+#: what models are compared by: key → (name, how it is shown, whether more is better)
+COMPARED: dict[str, tuple[str, Callable[[float | None], str], bool]] = {
+    "opis": ("OPIS", number, False),
+    "eps_opis": ("ε-OPIS", number, False),
+    "recall_at_1": ("recall@1", rate, True),
+    "eer": ("EER", rate, False),
+    "threshold": ("threshold", lambda value: f"{value:.6f}", False),
+    "far": ("  FAR there", rate, False),
+    "frr": ("  FRR there", rate, False),
+}
+
+
+def signed(value: float, show: Callable[[float | None], str]) -> str:
+    """A difference with its sign."""
+    return f"{'−' if value < 0 else '+'}{show(abs(value))}"
+
+
+def comparison_rows(summary: dict[str, Any]) -> list[tuple[str, list[str]]]:
+    """The quantities of ``Comparison.summary()`` as (name, cells), the differences from the first model after them."""
+    rows = []
+    for key, (name, show, _) in COMPARED.items():
+        cells = [
+            with_interval(show(values[key]), values["intervals"].get(key), show)
+            for values in summary["models"].values()
+        ]
+        for differences in summary["differences"].values():
+            found = differences.get(key)
+            if found is None:
+                cells.append("–")
+                continue
+            interval = found["interval"]
+            brackets = "" if interval is None else f"  [{', '.join(signed(end, show) for end in interval)}]"
+            cells.append(signed(found["difference"], show) + brackets)
+        rows.append((name, cells))
+    return rows
+
+
 def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """The headline quantities of an audit as (name, value) pairs."""
     intervals, (low, high) = summary["intervals"], summary["threshold_range"]
@@ -35,7 +73,7 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     if summary["map_at_r"] is not None:
         rows.append(("MAP@R", rate(summary["map_at_r"])))
     rows += [
-        ("EER", f"{rate(summary['eer'])} at {summary['eer_threshold']:.6f}"),
+        ("EER", with_interval(f"{rate(summary['eer'])} at {summary['eer_threshold']:.6f}", intervals.get("eer"), rate)),
         (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.6f} … {high:.6f}"),
         (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.6f}"),
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),

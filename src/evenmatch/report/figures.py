@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.special import ndtri
 
-from evenmatch.measures import Consistency, Curve
+from evenmatch.measures import Consistency, Curve, pareto_front
 from evenmatch.measures import utility as utility_of
 from evenmatch.pairs import PairCounts
 
@@ -15,11 +15,12 @@ if TYPE_CHECKING:
     import pandas as pd
     from matplotlib.axes import Axes
 
-__all__ = ["class_rates", "det", "utility"]
+__all__ = ["class_rates", "classes", "det", "pareto", "scores", "utility"]
 
 # Okabe-Ito: told apart with any colour vision
 _BLUE, _ORANGE, _GREEN, _RED, _GREY = "#0072B2", "#E69F00", "#009E73", "#D55E00", "#999999"
 _MOST_CURVES = 400
+_SCORE_BINS = 160
 _DET_TOP = 0.6  # beyond this a threshold is of no use to anyone
 
 
@@ -108,3 +109,80 @@ def det(curve: Curve, eer: float, ax: Axes | None = None) -> Axes:
     axes.set_ylabel("false reject rate (%)")
     axes.legend(loc="upper right", fontsize=8)
     return axes
+
+
+def scores(counts: PairCounts, between: tuple[float, float], threshold: float, ax: Axes | None = None) -> Axes:
+    """Histograms of the scores of all pairs, each kind adding up to 100%."""
+    axes = _axes(ax)
+    occupied = np.flatnonzero(counts.pooled_positives + counts.pooled_negatives)
+    first, last = int(occupied[0]), int(occupied[-1])
+    wide = max(1, -(-(last + 1 - first) // _SCORE_BINS))
+    starts = np.arange(first, last + 1, wide)
+    edges = counts.grid.low + np.append(starts, starts[-1] + wide) * counts.grid.step
+    axes.axvspan(*between, color=_ORANGE, alpha=0.15, lw=0, label="calibration range")
+    for kind, histogram, total, colour, style in (
+        ("impostor", counts.pooled_negatives, counts.n_negatives, _RED, ":"),
+        ("genuine", counts.pooled_positives, counts.n_positives, _BLUE, "-"),
+    ):
+        share = 100 * np.add.reduceat(histogram[: last + 1], starts) / total
+        axes.stairs(share, edges, color=colour, ls=style, lw=1.5, label=kind)
+        axes.stairs(share, edges, color=colour, fill=True, alpha=0.15)
+    axes.axvline(threshold, color="black", lw=1, ls="--", label=f"threshold {threshold:.4f}")
+    axes.set_xlabel("score (similarity)")
+    axes.set_ylabel(f"pairs (% per {wide * counts.grid.step:.2g} of score)")
+    axes.set_ylim(bottom=0)
+    axes.legend(loc="upper right", fontsize=8, framealpha=0.9)
+    return axes
+
+
+def classes(by_class: pd.DataFrame, threshold: float, far: float, frr: float, ax: Axes | None = None) -> Axes:
+    """FAR and FRR of every class in ascending order; flat lines on the rates of all pairs would be perfect."""
+    axes = _axes(ax)
+    for name, pooled, colour, style in (("far", far, _RED, "-"), ("frr", frr, _BLUE, "--")):
+        rates = np.sort(100 * by_class[name].dropna().to_numpy(dtype=float))
+        share = 100 * (np.arange(rates.size) + 0.5) / max(rates.size, 1)
+        kind = "accept" if name == "far" else "reject"
+        axes.plot(share, rates, color=colour, lw=1.8, ls=style, label=f"false {kind} rate of a class")
+        axes.axhline(100 * pooled, color=colour, lw=0.9, ls=":", label=f"of all pairs: {pooled:.2%}")
+    axes.set_xlim(0, 100)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("classes, lowest rate first (%)")
+    axes.set_ylabel(f"rate at threshold {threshold:.4f} (%)")
+    axes.legend(loc="upper left", fontsize=8, framealpha=0.9)
+    return axes
+
+
+def pareto(table: pd.DataFrame, ax: Axes | None = None) -> Axes:
+    """Accuracy against consistency: recall@1 and OPIS of each model with intervals, the Pareto front drawn.
+
+    Args:
+        table: indexed by model: ``recall_at_1``, ``opis``, and ``…_low`` and ``…_high`` of both where known.
+        ax: axes to draw on.
+    """
+    axes = _axes(ax)
+    x, y = 100 * table["recall_at_1"].to_numpy(dtype=float), table["opis"].to_numpy(dtype=float)
+    front = pareto_front(x, y)
+    order = np.flatnonzero(front)[np.argsort(x[front], kind="stable")]
+    axes.step(x[order], y[order], where="pre", color=_GREEN, lw=1.2, label="Pareto front", zorder=1)
+    axes.errorbar(
+        x, y, xerr=_reach(table, "recall_at_1", 100), yerr=_reach(table, "opis", 1), fmt="none",
+        ecolor=_GREY, elinewidth=1, capsize=2, zorder=2,
+    )  # fmt: skip
+    axes.scatter(x[front], y[front], s=36, color=_GREEN, zorder=3, label="not beaten in both")
+    if not front.all():
+        axes.scatter(x[~front], y[~front], s=36, color=_RED, marker="s", zorder=3, label="beaten in both")
+    for name, across, up in zip(table.index.tolist(), x, y, strict=True):
+        axes.annotate(_plain(name), (across, up), xytext=(6, 5), textcoords="offset points", fontsize=8)
+    axes.margins(0.12)
+    axes.set_xlabel("recall@1 (%), more is better")
+    axes.set_ylabel("OPIS, less is better")
+    axes.legend(loc="best", fontsize=8, framealpha=0.9)
+    return axes
+
+
+def _reach(table: pd.DataFrame, name: str, scale: float) -> np.ndarray | None:
+    """How far the interval reaches below and above each value, ``(2, m)``; None without intervals."""
+    if f"{name}_low" not in table:
+        return None
+    value, low, high = (scale * table[each].to_numpy(dtype=float) for each in (name, f"{name}_low", f"{name}_high"))
+    return np.nan_to_num(np.maximum([value - low, high - value], 0))

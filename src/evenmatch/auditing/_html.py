@@ -1,0 +1,40 @@
+"""Reports as files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from evenmatch.embeddings import EmbeddingSet, atomic_path
+from evenmatch.errors import InputError
+from evenmatch.report import ComparedModel, audit_page, compare_page
+
+if TYPE_CHECKING:
+    from evenmatch.auditing._audit import Audit
+    from evenmatch.auditing._comparison import Comparison
+
+__all__ = ["write_audit", "write_comparison"]
+
+
+def write_audit(
+    audit: Audit, path: Path, images: Path | None, embeddings: EmbeddingSet | None, ref: EmbeddingSet | None
+) -> None:
+    """Write the report of one audit, whole or not at all."""
+    from evenmatch.auditing._gallery import gallery_of
+
+    if images is not None and embeddings is None:
+        raise InputError("images need the embeddings that were audited, to find the worst pairs; pass embeddings=…")
+    gallery = None if images is None or embeddings is None else gallery_of(audit, images, embeddings, ref)
+    page = audit_page(audit.summary(), audit.counts, audit.consistency, audit.curve, gallery)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(page)
+
+
+def write_comparison(comparison: Comparison, path: Path) -> None:
+    """Write the report of a comparison, whole or not at all."""
+    models = {
+        name: ComparedModel(audit.counts, audit.consistency, audit.curve) for name, audit in comparison.audits.items()
+    }
+    page = compare_page(comparison.summary(), models)
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(page)

@@ -1,0 +1,57 @@
+"""evenmatch compare."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from evenmatch.cli._options import print_json
+
+__all__ = ["compare"]
+
+
+def compare(
+    files: Annotated[list[Path], typer.Argument(help="Saved audits (evenmatch audit --save), the baseline first.")],
+    names: Annotated[str, typer.Option(help="Names of the models, as base,tcm; by default those of the files.")] = "",
+    html: Annotated[
+        Path | None, typer.Option(help="Write a report for the browser here: one file, no network.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
+    allow_different: Annotated[
+        bool, typer.Option("--allow-different", help="Compare although the test sets differ; without intervals.")
+    ] = False,
+) -> None:
+    """Compare: which model treats the classes more alike, and what does it cost?
+
+    [bold]Examples[/bold]
+
+    evenmatch compare base.audit tcm.audit
+
+    evenmatch compare base.audit tcm.audit --names base,tcm --html compare.html --json
+    """
+    labels = [name.strip() for name in names.split(",")] if names else [file.stem for file in files]
+    if len(labels) != len(files):
+        raise typer.BadParameter(f"{len(labels)} names for {len(files)} audits; give one a file", param_hint="--names")
+    if len(set(labels)) != len(labels):
+        raise typer.BadParameter(
+            f"the names {', '.join(labels)} are not distinct; name each model", param_hint="--names"
+        )
+
+    import evenmatch as em
+
+    audits = {label: em.Audit.load(file) for label, file in zip(labels, files, strict=True)}
+    result = em.compare(audits, allow_different=allow_different)
+    if html is not None:
+        result.to_html(html)
+    if json:
+        print_json(result.summary())
+        return
+    from rich.console import Console
+
+    from evenmatch.report import print_comparison
+
+    print_comparison(result.summary(), Console())
+    if html is not None:
+        typer.echo(f"wrote {html}")
