@@ -101,6 +101,10 @@ def test_it_prints_the_measured_figures_of_both_side_by_side(trained):
         assert f"{summary['opis']:.4g}" in table
         assert f"{100 * summary['recall_at_k']['1']:.2f}%" in table
     assert "Worst classes" in full
+    for page in ("report.html", "compare.html"):
+        assert page in full
+        assert summaries["tcm"]["headline"] in (folder / page).read_text(encoding="utf-8") or page == "compare.html"
+        assert (folder / page).stat().st_size > 10_000
 
 
 def test_without_torch_the_demo_says_so_and_shows_principal_components(tmp_path, capfd, monkeypatch):

@@ -55,19 +55,19 @@ def demo(
 
 
 def _trained(out: Path, seed: int, steps: int, json: bool, console: Console, say: Callable[[str], None]) -> None:
-    from evenmatch.report import print_audit, print_side_by_side
+    from evenmatch.report import print_audit, print_comparison
     from evenmatch.training import run_demo
 
     result = run_demo(out, seed=seed, steps=steps, say=say)
-    summaries = {arm: audit.summary() for arm, audit in result.audits.items()}
     if json:
-        print_json(summaries)
+        print_json({arm: audit.summary() for arm, audit in result.audits.items()})
         return
     say("")
-    print_side_by_side({"Smooth-AP": summaries["base"], "Smooth-AP + TCM": summaries["tcm"]}, console)
+    print_comparison(result.comparison.summary(), console)
     say("\nThe audit with TCM in full")
-    print_audit(summaries["tcm"], console)
+    print_audit(result.audits["tcm"].summary(), console)
     say(f"\nwrote to {out}/: audits.json; in base/ and tcm/ a run folder each, with figures")
+    say(f"open in a browser: {out / 'report.html'} (the audit with TCM), {out / 'compare.html'} (both models)")
     say(f"next: evenmatch audit {out / 'tcm' / 'test.npz'} --k 1,5 --csv by_class.csv")
 
 

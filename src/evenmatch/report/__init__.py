@@ -5,7 +5,6 @@ from evenmatch.report._audit_page import audit_page
 from evenmatch.report._card import audit_card, comparison_card
 from evenmatch.report._compare_page import ComparedModel, compare_page, comparison_headline
 from evenmatch.report._points import print_check, print_point, reliability
-from evenmatch.report._side_by_side import print_side_by_side
 from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
 
@@ -21,7 +20,6 @@ __all__ = [
     "print_check",
     "print_comparison",
     "print_point",
-    "print_side_by_side",
     "reliability",
     "thumbnail",
 ]

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from evenmatch.auditing import Audit
+from evenmatch.auditing import Audit, Comparison, compare
+from evenmatch.errors import EvenmatchError
 from evenmatch.training._config_file import parse_config
 from evenmatch.training._demo_files import AUDIT_FILES, make_folder, write_audit, write_json
 from evenmatch.training._run import train
@@ -36,10 +37,12 @@ class DemoResult:
 
     Attributes:
         audits: of the test images, "base" for the base loss alone and "tcm" with TCM.
+        comparison: of the two.
         files: all that was written.
     """
 
     audits: Mapping[str, Audit]
+    comparison: Comparison
     files: tuple[Path, ...]
 
 
@@ -75,8 +78,12 @@ def run_demo(out: Path, *, seed: int = 0, steps: int = STEPS, say: Callable[[str
         }
         run = train(parse_config(recipe, where="the demo"), folder, say=lambda text: say(f"  {text}"))
         if run is None:
-            continue
+            raise EvenmatchError("internal error: the demo ran in a process that does not write; please report it")
         audits[arm] = run.audit
         files += [*(folder / name for name in _RUN_FILES), *write_audit(run.audit, folder)]
     write_json(out / "audits.json", {arm: result.summary() for arm, result in audits.items()})
-    return DemoResult(audits, (*files, out / "audits.json"))
+    comparison = compare({"Smooth-AP": audits["base"], "Smooth-AP + TCM": audits["tcm"]})
+    pages = out / "report.html", out / "compare.html"
+    audits["tcm"].to_html(pages[0])
+    comparison.to_html(pages[1])
+    return DemoResult(audits, comparison, (*files, out / "audits.json", *pages))

@@ -136,7 +136,7 @@ def _timm(
     model = _create(name, channels, pretrained, pooling, size, options)
     if pooling == "flatten":
         raise InputError(f'pooling "flatten" is for conv4; use "gem", "avg" or "native" with {name}')
-    side = size or model.pretrained_cfg["input_size"][-1]  # type: ignore[index]
+    side = size or int(model.pretrained_cfg["input_size"][-1])  # type: ignore[index]
     was_training = model.training
     try:
         with torch.no_grad():
