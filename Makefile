@@ -15,7 +15,11 @@ PIP_FLAGS := --quiet --disable-pip-version-check
 	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[dev]"
 	@touch $@
 
-demo: .venv/core
+.venv/train: .venv/core
+	$(BIN)/python -m pip install $(PIP_FLAGS) -e ".[train]"
+	@touch $@
+
+demo: .venv/train
 	$(BIN)/evenmatch demo --out demo
 
 lint: .venv/dev

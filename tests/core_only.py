@@ -30,7 +30,7 @@ def evenmatch(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def main() -> None:
-    """Audit random embeddings from a file and look at what comes back."""
+    """Audit and calibrate random embeddings from a file and look at what comes back."""
     present = [name for name in EXTRAS if importlib.util.find_spec(name) is not None]
     require(not present, f"{', '.join(present)} can be imported here, so this is not the core alone")
 
@@ -52,6 +52,12 @@ def main() -> None:
         tables = evenmatch("audit", str(file), "--fail-above", "opis=0")
         require(tables.returncode == 1, f"a broken limit exits with {tables.returncode}: {tables.stderr}")
         require("Worst classes" in tables.stdout, "no table is printed")
+        point = Path(folder) / "point.json"
+        shipped = evenmatch("calibrate", str(file), "--far", "1e-2", "--out", str(point), "--json")
+        require(shipped.returncode == 0, f"calibrate exits with {shipped.returncode}: {shipped.stderr}")
+        require(json.loads(shipped.stdout)["far"] <= 1e-2, "the calibrated threshold exceeds its target")
+        checked = evenmatch("check", str(file), "--point", str(point), "--fail-above", "far=1e-2")
+        require(checked.returncode == 0, f"check exits with {checked.returncode}: {checked.stderr}")
         report = Path(folder) / "report.html"
         written = evenmatch("audit", str(file), "--html", str(report))
         require(written.returncode == 0, f"--html exits with {written.returncode}: {written.stderr}")
@@ -59,7 +65,7 @@ def main() -> None:
         missing = evenmatch("audit", str(Path(folder) / "none.npz"))
         require(missing.returncode == 2, f"a missing file exits with {missing.returncode}")
         require(missing.stderr.count("\n") == 1, f"a missing file is explained as {missing.stderr!r}")
-    print(f"core only: audit works without {', '.join(EXTRAS)} (OPIS {summary['opis']:.4g})")
+    print(f"core only: audit, calibrate and check work without {', '.join(EXTRAS)} (OPIS {summary['opis']:.4g})")
 
 
 if __name__ == "__main__":

@@ -41,6 +41,7 @@ def text() -> str:
 def folder(text, tmp_path_factory) -> Path:
     """A folder with data under every name that a block reads."""
     folder = tmp_path_factory.mktemp("readme")
+    (folder / "configs").symlink_to(ROOT / "configs")
     code = "\n".join(blocks(text, "python", *SHELLS))
     for name in sorted(set(re.findall(r"[\w./-]+\.(?:npz|npy|parquet|safetensors|csv|txt)\b", code))):
         path = folder / name

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, compare
+    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare
+    from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
 __version__ = "0.1.0"
@@ -20,8 +21,11 @@ __all__ = [
     "Audit",
     "Comparison",
     "EmbeddingSet",
+    "OperatingPoint",
     "__version__",
     "audit",
+    "audit_across",
+    "calibrate",
     "compare",
     "datasets",
     "errors",
@@ -34,6 +38,9 @@ __all__ = [
 _HOME = {
     "Audit": "evenmatch.auditing",
     "audit": "evenmatch.auditing",
+    "audit_across": "evenmatch.auditing",
+    "calibrate": "evenmatch.auditing",
+    "OperatingPoint": "evenmatch.calibration",
     "Comparison": "evenmatch.auditing",
     "compare": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",

@@ -4,7 +4,6 @@ import sys
 
 import pytest
 import torch
-from pytorch_metric_learning.losses import SmoothAPLoss
 
 from evenmatch.errors import InputError, MissingExtraError
 from evenmatch.losses import RecallAtKLoss, WithTCM, available, build
@@ -52,22 +51,51 @@ def test_no_loss_depends_on_the_order_of_the_rows(batch, name):
     torch.testing.assert_close(loss(rows[order], labels[order]), loss(rows, labels))
 
 
-def test_smooth_ap_takes_large_labels_and_a_tuple(batch):
+def test_smooth_ap_takes_large_labels(batch):
     rows, labels = batch(32)
     loss = build("smooth_ap")
     torch.testing.assert_close(loss(rows, labels + 2**40), loss(rows, labels))
-    order = torch.argsort(labels, stable=True)
-    place = torch.argsort(order)
-    mined = (torch.tensor([3, 3, 5]), torch.tensor([9, 9, 7]), torch.tensor([1, 2, 0]))
-    expected = SmoothAPLoss()(rows[order], labels[order], tuple(place[indices] for indices in mined))
-    torch.testing.assert_close(loss(rows, labels, mined), expected)
-    assert not torch.allclose(loss(rows, labels, mined), loss(rows, labels)), "the tuple must matter"
 
 
-def test_smooth_ap_says_that_it_needs_as_many_samples_of_each_class(batch):
+@pytest.mark.parametrize("labels", [[0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1, 2], [5, 5, 5, 5, 5, 7, 7, 9, 9, 9, 1, 2]])
+def test_smooth_ap_equals_the_paper_in_loops(labels):
+    torch.manual_seed(0)
+    rows = torch.randn(12, 4, dtype=torch.float64, requires_grad=True)
+    loss = build("smooth_ap", temperature=0.1)(rows, torch.tensor(labels))
+    units = torch.nn.functional.normalize(rows, dim=1)
+    expected = smooth_ap(units @ units.T, labels, 0.1)
+    torch.testing.assert_close(loss, expected)
+    (found,), (wanted,) = torch.autograd.grad(loss, rows), torch.autograd.grad(expected, rows)
+    torch.testing.assert_close(found, wanted)
+
+
+def smooth_ap(scores, labels, temperature):
+    """1 minus the mean smooth AP over the queries with a positive, summed pair by pair."""
+    n = len(labels)
+    precisions = []
+    for q in range(n):
+        positives = [x for x in range(n) if x != q and labels[x] == labels[q]]
+        if not positives:
+            continue
+        precision = 0.0
+        for x in positives:
+            above = {z: torch.sigmoid((scores[q, z] - scores[q, x]) / temperature) for z in range(n) if z not in (q, x)}
+            precision += (1 + sum(above[z] for z in positives if z != x)) / (1 + sum(above.values()))
+        precisions.append(precision / len(positives))
+    return 1 - sum(precisions) / len(precisions)
+
+
+def test_smooth_ap_without_a_positive_pair_is_zero(batch):
     rows, _ = batch(5)
-    with pytest.raises(InputError, match=r"between 2 and 3 samples of a class.*MPerClassSampler"):
-        build("smooth_ap")(rows, torch.tensor([0, 0, 1, 1, 1]))
+    loss = build("smooth_ap")(rows, torch.arange(5))
+    assert float(loss.detach()) == 0.0
+    assert not torch.autograd.grad(loss, rows)[0].any()
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, float("nan")])
+def test_smooth_ap_refuses_a_temperature_out_of_range(temperature):
+    with pytest.raises(InputError, match="temperature is"):
+        build("smooth_ap", temperature=temperature)
 
 
 def test_recall_at_k_is_ours():

@@ -1,7 +1,22 @@
 """The face: runs embeddings, pairs and measures, and holds the result."""
 
+from evenmatch.auditing._across import AcrossAudit, audit_across
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.auditing._calibrate import calibrate
 from evenmatch.auditing._comparison import Comparison, Difference, compare
+from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import audit
 
-__all__ = ["Audit", "AuditSettings", "Comparison", "DataFacts", "Difference", "audit", "compare"]
+__all__ = [
+    "AcrossAudit",
+    "Audit",
+    "AuditSettings",
+    "Comparison",
+    "DataFacts",
+    "Difference",
+    "audit",
+    "audit_across",
+    "calibrate",
+    "compare",
+    "progress_bar",
+]

@@ -14,7 +14,18 @@ except ImportError as error:
 from evenmatch.losses._build import available, build
 from evenmatch.losses._gather import gather
 from evenmatch.losses._recall_at_k import RecallAtKLoss
+from evenmatch.losses._smooth_ap import SmoothAPLoss
 from evenmatch.losses._tcm import TCMLoss, TCMStats
 from evenmatch.losses._with_tcm import WithTCM, WithTCMStats
 
-__all__ = ["RecallAtKLoss", "TCMLoss", "TCMStats", "WithTCM", "WithTCMStats", "available", "build", "gather"]
+__all__ = [
+    "RecallAtKLoss",
+    "SmoothAPLoss",
+    "TCMLoss",
+    "TCMStats",
+    "WithTCM",
+    "WithTCMStats",
+    "available",
+    "build",
+    "gather",
+]

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from evenmatch.errors import InputError, MissingExtraError
 from evenmatch.losses._recall_at_k import RecallAtKLoss
+from evenmatch.losses._smooth_ap import SmoothAPLoss
 
 __all__ = ["available", "build"]
 
@@ -24,7 +24,6 @@ class _Recipe:
     defaults: dict[str, Any] = field(default_factory=dict)
     cosine: bool = False  # replace the default distance by cosine similarity
     proxies: bool = False  # learns one or more vectors a class
-    by_class: bool = False  # counts on each class being one block of rows
 
 
 # Where the library's default distance is the Euclidean one between unit vectors, a monotone function of the cosine, it
@@ -46,13 +45,14 @@ RECIPES: dict[str, _Recipe] = {
     "ntxent": _Recipe("NTXentLoss"),
     "proxy_anchor": _Recipe("ProxyAnchorLoss", proxies=True),
     "proxy_nca": _Recipe("ProxyNCALoss", {"softmax_scale": 9.0}, proxies=True),
-    "smooth_ap": _Recipe("SmoothAPLoss", by_class=True),
     "soft_triple": _Recipe("SoftTripleLoss", proxies=True),
     "subcenter_arcface": _Recipe("SubCenterArcFaceLoss", proxies=True),
     "supcon": _Recipe("SupConLoss"),
     "triplet": _Recipe("TripletMarginLoss", {"margin": 0.1}, cosine=True),
     "tuplet_margin": _Recipe("TupletMarginLoss"),
 }
+
+_OURS = {"recall_at_k": RecallAtKLoss, "smooth_ap": SmoothAPLoss}
 
 
 def available() -> tuple[str, ...]:
@@ -63,14 +63,14 @@ def available() -> tuple[str, ...]:
         >>> "recall_at_k" in available()
         True
     """
-    return tuple(sorted([*RECIPES, "recall_at_k"]))
+    return tuple(sorted([*RECIPES, *_OURS]))
 
 
 def build(name: str, **kwargs: Any) -> torch.nn.Module:
     """A base loss by name, with defaults that suit embeddings compared by cosine similarity.
 
-    All come from pytorch-metric-learning except "recall_at_k", which is RecallAtKLoss. "smooth_ap" takes the rows in
-    any order, where the library's own counts on blocks of one class.
+    All come from pytorch-metric-learning except "recall_at_k", which is RecallAtKLoss, and "smooth_ap", which is
+    SmoothAPLoss: the library's own is wrong unless a batch has as many classes as samples of each.
 
     Args:
         name: one of `available()`.
@@ -92,8 +92,8 @@ def build(name: str, **kwargs: Any) -> torch.nn.Module:
         >>> round(float(loss(torch.eye(2), torch.tensor([0, 0]))), 3)
         1.0
     """
-    if name == "recall_at_k":
-        return _construct(RecallAtKLoss, name, kwargs)
+    if name in _OURS:
+        return _construct(_OURS[name], name, kwargs)
     if name not in RECIPES:
         near = difflib.get_close_matches(str(name).lower().replace("-", "_"), available(), n=1, cutoff=0.4)
         hint = f"did you mean {near[0]!r}?" if near else f"choose one of {', '.join(available())}"
@@ -111,8 +111,7 @@ def build(name: str, **kwargs: Any) -> torch.nn.Module:
     except ImportError as error:
         raise MissingExtraError("pytorch-metric-learning", "train", f"the base loss {name!r}") from error
     distance = {"distance": distances.CosineSimilarity()} if recipe.cosine else {}
-    loss = _construct(getattr(library, recipe.name), name, {**recipe.defaults, **distance, **kwargs})
-    return _ByClass(loss) if recipe.by_class else loss
+    return _construct(getattr(library, recipe.name), name, {**recipe.defaults, **distance, **kwargs})
 
 
 def _construct(kind: Any, name: str, kwargs: dict[str, Any]) -> torch.nn.Module:
@@ -120,35 +119,3 @@ def _construct(kind: Any, name: str, kwargs: dict[str, Any]) -> torch.nn.Module:
         return kind(**kwargs)
     except TypeError as error:
         raise InputError(f"the base loss {name!r} does not take these arguments: {error}") from error
-
-
-class _ByClass(torch.nn.Module):
-    """Hands the rows on in blocks of one class, the classes numbered from 0.
-
-    SmoothAPLoss is silently wrong on rows in another order, such as several processes' batches joined, and allocates
-    a counter for every number up to the largest label.
-    """
-
-    def __init__(self, loss: torch.nn.Module) -> None:
-        super().__init__()
-        self.loss = loss
-
-    def forward(
-        self,
-        embeddings: Tensor,
-        labels: Tensor,
-        indices_tuple: tuple[Tensor, ...] | None = None,
-        ref_emb: Tensor | None = None,
-        ref_labels: Tensor | None = None,
-    ) -> Tensor:
-        _, numbers, counts = torch.unique(labels, return_inverse=True, return_counts=True)
-        if len(counts) and int(counts.min()) != int(counts.max()):
-            raise InputError(
-                f"a batch holds between {int(counts.min())} and {int(counts.max())} samples of a class; "
-                "smooth_ap needs as many of each, e.g. from pytorch-metric-learning's MPerClassSampler"
-            )
-        order = torch.argsort(numbers, stable=True)
-        if indices_tuple is not None:
-            place = torch.argsort(order)
-            indices_tuple = tuple(place[indices] for indices in indices_tuple)
-        return self.loss(embeddings[order], numbers[order], indices_tuple, ref_emb, ref_labels)

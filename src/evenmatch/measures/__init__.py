@@ -1,5 +1,6 @@
 """What the counts mean: pure functions on counts, and the frozen results that they fill."""
 
+from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
@@ -17,12 +18,16 @@ from evenmatch.measures._uncertainty import bca_intervals, class_intervals, pair
 
 __all__ = [
     "Admissible",
+    "ClassRate",
     "Consistency",
     "Curve",
+    "InsufficientCountsError",
     "bca_intervals",
     "calibration_range",
     "check_arguments",
     "class_intervals",
+    "class_rates",
+    "class_rates_at",
     "class_table",
     "consistency",
     "equal_error_rate",

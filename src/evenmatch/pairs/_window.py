@@ -14,7 +14,8 @@ from evenmatch.pairs._problem import Problem, Side
 __all__ = ["exact_window", "look"]
 
 _STANDARD_ERRORS = 5.0
-_ZONE_POINTS = 512
+_ZONE_POINTS = (512, 8192)
+_ZONE_CELLS = 2**22
 _SLACK = 2  # bins by which float32 products of different shapes may disagree
 _TABLE_CELLS = 2**25
 
@@ -24,7 +25,8 @@ def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
 
     Up to 4,096 × 4,096 pairs are scored. Around the sample's threshold for each FAR lies a zone as wide as five
     standard errors of that FAR (from the spread between rows and between columns, so shared samples are allowed for)
-    in which every grid threshold is taken; between the lowest and the highest zone they are taken at equal steps.
+    in which every grid threshold is taken (of more than 512 equally spaced ones, where there are so many classes that
+    the tables would be large); between the lowest and the highest zone they are taken at equal steps.
 
     Args:
         problem: samples and classes.
@@ -42,6 +44,7 @@ def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
     negatives = max(int(histogram.sum()), 1)
     share = np.concatenate([np.cumsum(histogram[::-1])[::-1], [0]]) / negatives
 
+    most = int(np.clip(_ZONE_CELLS // problem.classes.size, *_ZONE_POINTS))
     zones = []
     for target in sorted(far, reverse=True):
         centre = _first_at_most(share, target)
@@ -49,7 +52,7 @@ def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
         low = _first_at_most(share, min(target + _STANDARD_ERRORS * error, 1.0)) - _SLACK
         high = _first_at_most(share, max(target - _STANDARD_ERRORS * error, target / 20)) + _SLACK
         low, high = max(low, 0), min(high, problem.grid.size - 1)
-        zones.append(np.unique(np.linspace(low, high, min(high - low + 1, _ZONE_POINTS)).astype(np.int64)))
+        zones.append(np.unique(np.linspace(low, high, min(high - low + 1, most)).astype(np.int64)))
     interior = _interior(problem, zones[0][-1], zones[-1][0])
     return np.unique(np.concatenate([*zones, interior]))
 

@@ -1,9 +1,10 @@
-"""Figures, terminal tables and notebook cards, drawn from results; knows no engine."""
+"""Figures, terminal tables, notebook cards and pages, drawn from results; knows no engine."""
 
 from evenmatch.report import figures
 from evenmatch.report._audit_page import audit_page
 from evenmatch.report._card import audit_card, comparison_card
 from evenmatch.report._compare_page import ComparedModel, compare_page, comparison_headline
+from evenmatch.report._points import print_check, print_point, reliability
 from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
 
@@ -16,6 +17,9 @@ __all__ = [
     "comparison_headline",
     "figures",
     "print_audit",
+    "print_check",
     "print_comparison",
+    "print_point",
+    "reliability",
     "thumbnail",
 ]

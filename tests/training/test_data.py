@@ -1,0 +1,150 @@
+"""The data module: who is left out, what a batch holds, and that workers change nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from evenmatch import datasets
+from evenmatch.errors import InputError
+from evenmatch.training import RetrievalData, parse_config
+from evenmatch.training._config import BatchConfig, ImageConfig, ScheduleConfig
+from evenmatch.training._data import hold_out
+from evenmatch.training._read import read_images
+
+IMAGE = ImageConfig(size=20, resize=None, channels=1, augment="affine")
+BATCH = BatchConfig(size=8, per_class=2)
+
+
+def data(train, test=None, *, image=IMAGE, workers=0, **options) -> RetrievalData:
+    schedule = ScheduleConfig(steps=3, every=3)
+    return RetrievalData(train, test, test, image=image, batch=BATCH, schedule=schedule, workers=workers, **options)
+
+
+def test_batches_hold_images_labels_and_rows(splits):
+    module = data(*splits)
+    (batch, *rest) = module.train_dataloader()
+    assert len(rest) == 2
+    assert batch["images"].shape == (8, 1, 20, 20)
+    assert batch["images"].dtype == torch.float32
+    labels = np.searchsorted(splits[0].classes, splits[0].labels)
+    assert batch["labels"].tolist() == labels[batch["rows"].numpy()].tolist()
+    assert torch.bincount(batch["labels"]).unique().tolist() == [0, 2]
+
+
+def test_test_images_come_whole_and_in_order(splits):
+    rows = torch.cat([batch["rows"] for batch in data(*splits, eval_batch_size=7).test_dataloader()])
+    assert rows.tolist() == list(range(splits[1].n))
+
+
+@pytest.mark.parametrize("augment", ["affine", "crop"])
+def test_workers_do_not_change_the_batches(splits, augment):
+    image = IMAGE.model_copy(update={"augment": augment})
+    torch.manual_seed(0)
+    here = list(data(*splits, image=image).train_dataloader())
+    torch.manual_seed(1)
+    there = list(data(*splits, image=image, workers=2).train_dataloader())
+    for one, other in zip(here, there, strict=True):
+        assert torch.equal(one["images"], other["images"])
+        assert torch.equal(one["rows"], other["rows"])
+
+
+@pytest.mark.parametrize("augment", ["affine", "crop"])
+def test_augmentation_changes_the_images_and_leaves_the_global_generator_alone(splits, augment):
+    source = data(*splits, image=IMAGE.model_copy(update={"augment": augment}))
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    batch = next(iter(source.train_dataloader()))
+    plain = next(iter(data(*splits, image=IMAGE.model_copy(update={"augment": "none"})).train_dataloader()))
+    assert torch.equal(batch["rows"], plain["rows"])
+    assert not torch.allclose(batch["images"], plain["images"])
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_what_is_kept_in_memory_is_what_lies_on_disk(splits):
+    kept, read = (
+        data(*splits, image=IMAGE.model_copy(update={"cache": cache, "invert": True, "mean": [0.2], "std": [0.3]}))
+        for cache in (True, False)
+    )
+    for one, other in zip(kept.test_dataloader(), read.test_dataloader(), strict=True):
+        assert torch.equal(one["images"], other["images"])
+    pixels = np.asarray(splits[1].open(0)) / 255
+    torch.testing.assert_close(one["images"][0, 0], torch.tensor((1 - pixels - 0.2) / 0.3, dtype=torch.float32))
+
+
+def test_images_become_rgb_and_the_centre_is_cut_out(splits):
+    image = ImageConfig(size=16, resize=32, channels=3, augment="none", mean=[0.1, 0.2, 0.3], std=[1.0])
+    batch = next(iter(data(*splits, image=image).test_dataloader()))
+    assert batch["images"].shape == (30, 3, 16, 16)
+    torch.testing.assert_close(batch["images"][:, 0] - batch["images"][:, 2], torch.full((30, 16, 16), 0.2))
+
+
+def test_roles_reach_the_batch():
+    images = datasets.ImageSet("x", "test", ".", ["a", "b"], [1, 1], roles=["query", "gallery"])
+    assert data_source(images).tolist() == [True, False]
+
+
+def data_source(images):
+    from evenmatch.training._pixels import BatchSource
+
+    return BatchSource(images, np.array([0, 0]), ImageConfig(), augment=True)._query
+
+
+def test_classes_with_one_image_are_left_out_of_training_and_named(splits):
+    train = splits[0].subset(~np.isin(splits[0].ids, [f"train/a3/{i}.png" for i in range(1, 5)]))
+    module = data(train)
+    assert list(module.left_out) == ["a3"]
+    assert module.n_classes == 11
+    assert all("a3" not in module.images["train"].labels[batch["rows"].numpy()] for batch in module.train_dataloader())
+
+
+def test_without_a_class_of_two_images_there_is_nothing_to_learn(splits):
+    firsts = splits[0].subset(np.char.endswith(splits[0].ids, "0.png"))
+    with pytest.raises(InputError, match="no training class has two images, so there is no positive pair"):
+        data(firsts)
+
+
+def test_held_out_classes_are_the_same_each_time_and_shared_with_nobody(splits):
+    rest, held = hold_out(splits[0], 0.25, seed=4)
+    assert len(held.classes) == 3
+    assert not set(rest.classes) & set(held.classes)
+    assert rest.n + held.n == splits[0].n
+    assert hold_out(splits[0], 0.25, seed=4)[1].classes.tolist() == held.classes.tolist()
+    assert len(hold_out(splits[0], 0.01, seed=4)[1].classes) == 2
+    with pytest.raises(InputError, match="too few to hold some out"):
+        hold_out(splits[0].subset(slice(0, 15)), 0.5, seed=0)
+
+
+@pytest.fixture
+def damaged(tmp_path: Path, tree: Path) -> Path:
+    import shutil
+
+    root = tmp_path / "tree"
+    shutil.copytree(tree, root)
+    (root / "train/a0/1.png").write_bytes(b"no image")
+    (root / "test/b0/1.png").write_bytes((root / "test/b0/1.png").read_bytes()[:60])
+    return root
+
+
+def test_unreadable_images_are_named_and_counted_before_training(damaged, small):
+    config = small.model_copy(update={"data": small.data.model_copy(update={"root": str(damaged)})})
+    with pytest.raises(InputError, match=r"1 of 60 images of the split 'train' cannot be used: train/a0/1.png"):
+        read_images(config, say=lambda text: None)
+
+
+def test_skip_bad_leaves_them_out_and_says_so(damaged, small):
+    config = small.model_copy(update={"data": small.data.model_copy(update={"root": str(damaged)})})
+    said: list[str] = []
+    module = read_images(config, skip_bad=True, say=said.append)
+    assert (module.images["train"].n, module.images["test"].n) == (59, 29)
+    assert sum("left out: 1 of" in line for line in said) == 2
+
+
+def test_training_and_test_classes_must_differ(tree):
+    config = parse_config({"data": {"name": "folders", "root": str(tree), "train": "train", "test": "train"}})
+    with pytest.raises(InputError, match="12 of 12 test classes are training classes"):
+        read_images(config, say=lambda text: None)
