@@ -2,29 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from small_training import SMALL, write_classes
 
 from evenmatch.datasets import ImageSet
 from evenmatch.training import TrainConfig, parse_config
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-
-def write_classes(root: Path, names: list[str], images: int = 5, size: int = 20) -> None:
-    """Folders of classes: each a pattern of its own, with noise."""
-    for number, name in enumerate(names):
-        rng = np.random.default_rng(number)
-        pattern = rng.integers(0, 255, (5, 5)).repeat(4, 0).repeat(4, 1)
-        for i in range(images):
-            noise = np.random.default_rng([number, i]).normal(0, 25, (size, size))
-            path = root / name / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray((pattern + noise).clip(0, 255).astype(np.uint8)).save(path)
 
 
 @pytest.fixture(scope="session")
@@ -41,18 +25,6 @@ def splits(tree: Path) -> tuple[ImageSet, ImageSet]:
     from evenmatch import datasets
 
     return datasets.build("folders", tree, "train"), datasets.build("folders", tree, "test")
-
-
-SMALL = {
-    "data": {"name": "folders"},
-    "image": {"size": 20, "resize": None, "channels": 1, "augment": "affine"},
-    "model": {"backbone": "conv4", "pooling": "flatten", "dim": 8, "options": {"width": 8}},
-    "loss": {"name": "smooth_ap"},
-    "batch": {"size": 8, "per_class": 2},
-    "optimizer": {"lr": 1e-3},
-    "schedule": {"steps": 6, "every": 2},
-    "trainer": {"accelerator": "cpu", "devices": 1, "log_every": 1},
-}
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ Said = list[str]
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory, tree):
     """A run to the end, with held-out classes to look at."""
-    from conftest import SMALL
+    from small_training import SMALL
 
     config = parse_config(SMALL, [f"data.root={tree}", "data.validation=0.25", "audit.checkpoint=best"])
     folder = tmp_path_factory.mktemp("runs") / "finished"

@@ -136,7 +136,7 @@ def _timm(
     model = _create(name, channels, pretrained, pooling, size, options)
     if pooling == "flatten":
         raise InputError(f'pooling "flatten" is for conv4; use "gem", "avg" or "native" with {name}')
-    side = size or int(model.pretrained_cfg["input_size"][-1])  # type: ignore[index]
+    side = size or model.pretrained_cfg["input_size"][-1]
     was_training = model.training
     try:
         with torch.no_grad():
@@ -157,7 +157,7 @@ def _timm(
 
 def _create(
     name: str, channels: int, pretrained: bool, pooling: str, size: int | None, options: dict[str, Any]
-) -> nn.Module:
+) -> Any:  # timm's models have attributes that no type tells
     try:
         import timm
     except ImportError as error:
