@@ -147,5 +147,5 @@ def test_every_text_colour_can_be_read_on_every_surface():
 
 def test_templates_are_in_the_package():
     names = {path.name for path in TEMPLATES.iterdir()}
-    assert {"audit.html", "compare.html", "report.css", "core.js", "charts.js", "classes.js"} <= names
+    assert {"audit.html", "compare.html", "report.css", "core.js", "charts.js", "classes.js", "details.js"} <= names
     assert Path(str(TEMPLATES)).parent.name == "report"

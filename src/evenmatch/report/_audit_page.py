@@ -21,7 +21,7 @@ _FEWEST_COLUMNS = 128
 _MOST_CURVES = 300
 _MATRIX_GROUPS = 40
 _DET_POINTS = 500
-_SCRIPTS = ("core.js", "charts.js", "classes.js", "audit.js")
+_SCRIPTS = ("core.js", "charts.js", "classes.js", "details.js", "audit.js")
 
 
 def audit_page(

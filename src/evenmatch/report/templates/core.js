@@ -75,13 +75,15 @@ const rate = (value) => (Number.isFinite(value) ? `${fixed(100 * value, 2)}%` : 
 function number(value) {
   if (!Number.isFinite(value)) return "–";
   if (value === 0) return "0";
-  const [mantissa, power] = value.toExponential(3).split("e");
-  const exponent = Number(power);
+  const [, sign, digits, rest, power] = value.toExponential(60).match(/^(-?)(\d\.\d{3})(\d*)e(.*)$/);
+  const tie = /^50*$/.test(rest) && "02468".includes(digits.at(-1));
+  const rounded = tie ? `${sign}${digits}e${power}` : value.toExponential(3);
+  const [mantissa, exponent] = [rounded.split("e")[0], Number(rounded.split("e")[1])];
   const trim = (text) => (text.includes(".") ? text.replace(/\.?0+$/, "") : text);
   if (exponent < -4 || exponent >= 4) {
     return `${trim(mantissa)}e${exponent < 0 ? "-" : "+"}${String(Math.abs(exponent)).padStart(2, "0")}`;
   }
-  return trim(fixed(value, 3 - exponent));
+  return trim(Number(rounded).toFixed(3 - exponent));
 }
 
 const count = (value) => value.toLocaleString("en-US");
