@@ -96,7 +96,7 @@ def test_data_made_to_deceive_the_sample_is_counted_at_the_true_threshold(passes
     x = np.hstack([np.full((n, 1), 0.7), around])
     labels = np.arange(n) // 2
     problem = Problem.build(*Case(x, labels).sets)
-    sampled = np.concatenate(_window._sample(np.random.default_rng(0), problem, 2048))
+    sampled = np.concatenate(_window._sample(np.random.default_rng(0), problem, 1024))
     left_out = np.setdiff1d(np.arange(n), sampled)
     assert left_out.size  # else the sample is no sample and this test holds nothing
     x[left_out[0]] = np.eye(dim)[0]

@@ -119,7 +119,7 @@ def class_statistics(counts: PairCounts, result: Consistency, eps: float, thresh
     true_accepts = counts.positives_accepted[:, column].astype(float)
     positives = counts.positives.astype(float)
 
-    columns = np.unique(np.linspace(0, counts.thresholds.size - 1, _EER_COLUMNS).astype(int))
+    columns = _columns_around_eer(counts)
     false_curve = counts.negatives_accepted[:, columns].astype(float)
     true_curve = counts.positives_accepted[:, columns].astype(float)
 
@@ -155,6 +155,16 @@ def class_statistics(counts: PairCounts, result: Consistency, eps: float, thresh
         }
 
     return statistics
+
+
+def _columns_around_eer(counts: PairCounts) -> np.ndarray:
+    """Some of the class thresholds if the pooled FAR and FRR meet among them, else none; few where K is large."""
+    far = counts.negatives_accepted.sum(axis=0) / max(int(counts.negatives.sum()), 1)
+    frr = 1.0 - counts.positives_accepted.sum(axis=0) / max(int(counts.positives.sum()), 1)
+    if not ((far > frr).any() and (far <= frr).any()):
+        return np.empty(0, dtype=np.int64)
+    most = int(np.clip(_CHUNK_CELLS // counts.classes.size, 32, _EER_COLUMNS))
+    return np.unique(np.linspace(0, counts.thresholds.size - 1, most).astype(np.int64))
 
 
 def bca_intervals(
@@ -228,6 +238,8 @@ def _minus(above: np.ndarray, below: np.ndarray) -> np.ndarray:
 
 def _crossing(far: np.ndarray, frr: np.ndarray) -> np.ndarray:
     """The rate at which FAR and FRR meet, ``(r, T)`` → ``(r,)``; infinite where that is not at any of the columns."""
+    if not far.shape[1]:
+        return np.full(len(far), np.inf)
     gap = far - frr
     after = np.argmax(gap <= 0, axis=1)
     before = np.maximum(after - 1, 0)

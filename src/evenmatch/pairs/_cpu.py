@@ -74,7 +74,7 @@ class _Run:
         self.group_row = problem.rows.groups.astype(np.int64) * n_groups * ladder.width
         self.group_col = problem.cols.groups.astype(np.int64) * ladder.width
         self.scale = np.float32(1 / problem.grid.step)
-        self.zero_bin = np.int32(problem.grid.zero_bin)
+        self.zero_bin = np.float32(problem.grid.zero_bin)
 
     def tiles(self, row_block: range, col_block: range) -> Iterator[tuple[int, int, int, int]]:
         for row in range(row_block.start, row_block.stop, self.tile_rows):

@@ -25,7 +25,7 @@ def _count_run(row, start, stop, scale, zero_bin, top, bins, kept, histogram, fi
     half_step = np.float32(0.5)
     for j in range(start, stop):
         # counted from the bin of score 0, where float32 is finest and most scores lie
-        bins[j] = np.uint32(min(max(np.int32(np.floor(row[j] * scale + half_step)) + zero_bin, np.int32(0)), top))
+        bins[j] = np.uint32(min(max(np.int32(np.floor(row[j] * scale + half_step) + zero_bin), np.int32(0)), top))
     for j in range(start, stop):
         best_column[j] = row[j] if row[j] > best_column[j] else best_column[j]
     n_kept = 0

@@ -23,7 +23,7 @@ _TABLE_CELLS = 2**25
 def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
     """Grid indices that very probably contain the thresholds of the given FARs, and the range between them.
 
-    Up to 4,096 × 4,096 pairs are scored. Around the sample's threshold for each FAR lies a zone as wide as five
+    Up to 2,048 × 2,048 pairs are scored. Around the sample's threshold for each FAR lies a zone as wide as five
     standard errors of that FAR (from the spread between rows and between columns, so shared samples are allowed for)
     in which every grid threshold is taken (of more than 512 equally spaced ones, where there are so many classes that
     the tables would be large); between the lowest and the highest zone they are taken at equal steps.
@@ -36,7 +36,7 @@ def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
         Ascending grid indices.
     """
     rng = np.random.default_rng(0)
-    size = int(np.clip(max(problem.rows.n, problem.cols.n) // 10, 2048, 4096))
+    size = int(np.clip(max(problem.rows.n, problem.cols.n) // 16, 1024, 2048))
     rows, cols = _sample(rng, problem, size)
     complete = rows.size == problem.rows.n and cols.size == problem.cols.n
     bins = _score(problem, rows, cols)
