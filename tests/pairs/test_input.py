@@ -21,7 +21,7 @@ def no_pair_is_counted(monkeypatch):
         raise AssertionError("pairs were counted before the input was checked")
 
     for name in ENGINES:
-        monkeypatch.setitem(ENGINES, name, count)
+        monkeypatch.setitem(ENGINES, name, lambda **settings: count)
     monkeypatch.setattr(_run, "look", count)
 
 

@@ -21,7 +21,7 @@ from evenmatch.calibration import (
 )
 from evenmatch.errors import InputError
 from evenmatch.measures import InsufficientCountsError
-from evenmatch.pairs import PairCounts, count_pairs
+from evenmatch.pairs import Engine, PairCounts, count_pairs
 
 __all__ = ["calibrate"]
 
@@ -45,7 +45,7 @@ def calibrate(
     ref_labels: Any = None,
     metric: str | None = None,
     device: str = "auto",
-    engine: str | None = None,
+    engine: str | Engine | None = None,
     threads: int | None = None,
     progress: bool | Callable[[float], None] = False,
 ) -> OperatingPoint:
@@ -80,7 +80,7 @@ def calibrate(
         ref_labels: ``(m,)`` its labels.
         metric: ``"cosine"`` (the default) or ``"euclidean"``; that of an audit is its own.
         device: ``"auto"`` or ``"cpu"``.
-        engine: name of a pair engine; by default the best for the device.
+        engine: a pair engine or its name; by default the best for the device.
         threads: CPU threads; by default one a core.
         progress: True for a bar on stderr, or a function of the share done in [0, 1].
 
@@ -116,16 +116,14 @@ def calibrate(
         if labels is not None or ref is not None or metric not in (None, data.settings.metric):
             raise InputError("an audit has its own labels, gallery and metric; leave labels, ref and metric out")
         return point(data.counts, data.data)
-    engine = _choose_engine("exact", device, engine)
+    run = _choose_engine("exact", device, engine, threads)
     queries = _as_set(data, labels, None, "data", "labels")
     references = None if ref is None else _as_set(ref, ref_labels, None, "ref", "ref_labels")
     metric = metric or "cosine"
 
     def count(**where: Any) -> PairCounts:
         with progress_bar("Counting pairs", progress) as report:
-            return count_pairs(
-                queries, references, metric=metric, engine=engine, threads=threads, progress=report, **where
-            )
+            return count_pairs(queries, references, metric=metric, engine=run, progress=report, **where)
 
     counts = count(far=_rates(objective, guarantee))
     facts = _facts(queries, references, counts.classes.size, 0)

@@ -14,7 +14,7 @@ from evenmatch.auditing._progress import progress_bar
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 from evenmatch.measures import check_arguments, class_intervals, consistency, recall_at_1, recall_at_k
-from evenmatch.pairs import ENGINES, count_pairs, nearest_neighbours
+from evenmatch.pairs import Engine, count_pairs, make_engine, nearest_neighbours
 
 __all__ = ["audit", "fingerprint_of"]
 
@@ -37,7 +37,7 @@ def audit(
     confidence: float = 0.95,
     precision: str = "exact",
     device: str = "auto",
-    engine: str | None = None,
+    engine: str | Engine | None = None,
     threads: int | None = None,
     progress: bool | Callable[[float], None] = False,
 ) -> Audit:
@@ -65,7 +65,7 @@ def audit(
         confidence: of the intervals, in (0, 1).
         precision: ``"exact"``: float32 scores, every pair.
         device: ``"auto"`` or ``"cpu"``.
-        engine: name of a pair engine; by default the best for the device.
+        engine: a pair engine or its name; by default the best for the device.
         threads: CPU threads; by default one a core.
         progress: True for a bar on stderr, or a function of the share done in [0, 1].
 
@@ -88,7 +88,7 @@ def audit(
     far = (float(far[0]), float(far[1])) if len(far) == 2 else far
     beta, eps, confidence = float(beta), float(eps), float(confidence)
     check_arguments(far, beta, eps)
-    engine = _choose_engine(precision, device, engine)
+    run = _choose_engine(precision, device, engine, threads)
     if not len(k) or any(value != value // 1 or value < 1 for value in k):
         raise InputError(f"k is {tuple(k)}; give at least one whole number of neighbours, each 1 or more")
     neighbours_wanted = sorted({int(value) for value in k})
@@ -101,8 +101,7 @@ def audit(
 
     with progress_bar("Counting pairs", progress) as report:
         counts = count_pairs(
-            queries, references, metric=metric, far=far, thresholds=thresholds, engine=engine, threads=threads,
-            progress=report,
+            queries, references, metric=metric, far=far, thresholds=thresholds, engine=run, progress=report
         )  # fmt: skip
     result = consistency(counts, far=far, beta=beta, eps=eps)
     recalls = {1: recall_at_1(counts)}
@@ -112,7 +111,7 @@ def audit(
     return Audit(
         counts=counts,
         consistency=result,
-        settings=AuditSettings(metric, far, beta, eps, precision, engine, confidence),
+        settings=AuditSettings(metric, far, beta, eps, run.precision, run.name, confidence),
         data=_facts(queries, references, counts.classes.size, result.defined.size),
         recall_at_k=recalls,
         map_at_r=mean_precision,
@@ -120,14 +119,10 @@ def audit(
     )
 
 
-def _choose_engine(precision: str, device: str, engine: str | None) -> str:
-    if precision != "exact":
-        raise InputError(f"precision {precision!r} is not available; use 'exact'")
+def _choose_engine(precision: str, device: str, engine: str | Engine | None, threads: int | None) -> Engine:
     if device not in ("auto", "cpu"):
         raise InputError(f"device {device!r} is not available; use 'auto' or 'cpu'")
-    if engine is not None and engine not in ENGINES:
-        raise InputError(f"engine {engine!r} is unknown; use one of {', '.join(map(repr, ENGINES))}")
-    return engine or "cpu"
+    return make_engine("cpu" if engine is None else engine, precision=precision, threads=threads)
 
 
 def _as_set(embeddings: Any, labels: Any, groups: Any, name: str, labels_name: str) -> EmbeddingSet:

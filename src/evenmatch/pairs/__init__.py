@@ -1,13 +1,16 @@
 """One pass over all pairs: mergeable integer counts per class and threshold."""
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
+from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
-from evenmatch.pairs._run import ENGINES, count_pairs
+from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 
 __all__ = [
     "ENGINES",
+    "CpuEngine",
+    "Engine",
     "ExtremePair",
     "GroupCounts",
     "Neighbours",
@@ -15,5 +18,6 @@ __all__ = [
     "ScoreGrid",
     "count_pairs",
     "extreme_pairs",
+    "make_engine",
     "nearest_neighbours",
 ]

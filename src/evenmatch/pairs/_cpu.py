@@ -6,16 +6,19 @@ import os
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from evenmatch.errors import InputError
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._kernel import count_tile, euclidean_tile
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
 
-__all__ = ["available_cores", "count_cpu"]
+__all__ = ["CpuEngine", "available_cores", "count_cpu"]
 
 TILE_ROWS = 256
 TILE_COLS = 1024
@@ -30,6 +33,27 @@ Progress = Callable[[float], None]
 def available_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class CpuEngine:
+    """The engine ``"cpu"``; see `count_cpu` for its time and memory.
+
+    Attributes:
+        precision: ``"exact"``.
+        threads: worker threads; by default one for each core at hand.
+    """
+
+    precision: str = "exact"
+    threads: int | None = None
+    name: ClassVar[str] = "cpu"
+
+    def __post_init__(self) -> None:
+        if self.precision != "exact":
+            raise InputError(f"precision {self.precision!r} is not available on the CPU; use 'exact'")
+
+    def __call__(self, problem: Problem, ladder: Ladder, *, progress: Progress | None = None) -> PairCounts:
+        return count_cpu(problem, ladder, threads=self.threads, progress=progress)
 
 
 class _Tally:

@@ -3,35 +3,66 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 from evenmatch.pairs._counts import PairCounts
-from evenmatch.pairs._cpu import count_cpu
+from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
 from evenmatch.pairs._window import exact_window, look
 
-__all__ = ["ENGINES", "Engine", "count_pairs"]
+__all__ = ["ENGINES", "PRECISIONS", "Engine", "count_pairs", "make_engine"]
+
+PRECISIONS = ("exact", "fast")
 
 
 class Engine(Protocol):
-    """What every engine is: a problem and thresholds in, counts out."""
+    """What every engine is: its settings, and a call that turns a problem and thresholds into counts.
+
+    Attributes:
+        name: its key in ``ENGINES``.
+        precision: ``"exact"`` or ``"fast"``.
+    """
+
+    name: ClassVar[str]
+
+    @property
+    def precision(self) -> str: ...
 
     def __call__(
-        self,
-        problem: Problem,
-        ladder: Ladder,
-        *,
-        threads: int | None = None,
-        progress: Callable[[float], None] | None = None,
+        self, problem: Problem, ladder: Ladder, *, progress: Callable[[float], None] | None = None
     ) -> PairCounts: ...
 
 
-ENGINES: dict[str, Engine] = {"cpu": count_cpu}
+# each is made with precision= and threads=, and has settings of its own
+ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine}
+
+
+def make_engine(engine: str | Engine, *, precision: str = "exact", threads: int | None = None) -> Engine:
+    """The engine of a name; an engine that is made already passes as it is.
+
+    Raises:
+        InputError: unknown name, unknown precision, a number of threads that makes no sense, or a made engine whose
+            precision is not the one that is asked for.
+    """
+    if precision not in PRECISIONS:
+        raise InputError(f"precision {precision!r} is unknown; use one of {', '.join(map(repr, PRECISIONS))}")
+    if threads is not None and threads < 1:
+        raise InputError(f"threads is {threads}; give 1 or more, or leave it out for one a core")
+    if isinstance(engine, str):
+        if engine not in ENGINES:
+            raise InputError(f"engine {engine!r} is unknown; use one of {', '.join(map(repr, ENGINES))}")
+        return ENGINES[engine](precision=precision, threads=threads)
+    if precision not in ("exact", engine.precision):
+        raise InputError(
+            f"precision is {precision!r}, but the {engine.name} engine was made for {engine.precision!r}; "
+            "say it where the engine is made"
+        )
+    return engine
 
 
 def count_pairs(
@@ -41,7 +72,8 @@ def count_pairs(
     metric: str = "cosine",
     far: Sequence[float] = (1e-2, 1e-1),
     thresholds: Sequence[float] = (),
-    engine: str = "cpu",
+    engine: str | Engine = "cpu",
+    precision: str = "exact",
     threads: int | None = None,
     progress: Callable[[float], None] | None = None,
 ) -> PairCounts:
@@ -58,7 +90,8 @@ def count_pairs(
         metric: ``"cosine"``, or ``"euclidean"`` for the score ``-‖x - y‖``.
         far: false accept rates in (0, 1).
         thresholds: further scores at which every class is counted.
-        engine: the name of an engine in ``ENGINES``.
+        engine: the name of an engine in ``ENGINES``, or an engine.
+        precision: ``"exact"`` (float32 scores), or ``"fast"`` (bfloat16 products) where the engine knows it.
         threads: worker threads; by default one a core.
         progress: called with the share of pairs done, in [0, 1]; it begins at 0 again in a second pass.
 
@@ -76,10 +109,7 @@ def count_pairs(
         >>> counts.n_positives + counts.n_negatives == 60 * 59 // 2
         True
     """
-    if engine not in ENGINES:
-        raise InputError(f"engine {engine!r} is unknown; use one of {', '.join(map(repr, ENGINES))}")
-    if threads is not None and threads < 1:
-        raise InputError(f"threads is {threads}; give 1 or more, or leave it out for one a core")
+    run = make_engine(engine, precision=precision, threads=threads)
     for rate in far:
         if not 0 < rate < 1:
             raise InputError(f"far holds {rate:g}; a false accept rate to count at lies between 0 and 1")
@@ -87,11 +117,11 @@ def count_pairs(
     extra = tuple(float(t) for t in thresholds)
     Ladder.build(problem.grid, np.empty(0), extra)  # refuses bad thresholds before the work starts
     indices = look(problem, far) if far else np.empty(0, dtype=np.int64)
-    counts = ENGINES[engine](problem, Ladder.build(problem.grid, indices, extra), threads=threads, progress=progress)
+    counts = run(problem, Ladder.build(problem.grid, indices, extra), progress=progress)
     wanted = exact_window(problem, counts, far)
     ends = [wanted[0], wanted[-1]] if wanted.size else []
     exact = [counts.index_at_far(f) for f in far]
     if not np.isin([*ends, *(i for i in exact if i < problem.grid.size)], indices).all():
-        counts = ENGINES[engine](problem, Ladder.build(problem.grid, wanted, extra), threads=threads, progress=progress)
+        counts = run(problem, Ladder.build(problem.grid, wanted, extra), progress=progress)
     counts.require_conserved(problem.n_pairs)
     return counts
