@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from contract import ACROSS, FLOAT32, WITHIN, Case, assert_conserved, assert_true
 
-from evenmatch.pairs import ENGINES, _run, _window, count_pairs
+from evenmatch.pairs import CpuEngine, _run, _window, count_pairs
 from evenmatch.pairs._problem import Problem
 
 
@@ -17,13 +17,13 @@ from evenmatch.pairs._problem import Problem
 def passes(monkeypatch) -> list[np.ndarray]:
     """The class thresholds of every pass over the pairs."""
     done: list[np.ndarray] = []
-    real = ENGINES["cpu"]
+    real = CpuEngine.__call__
 
-    def counted(problem, ladder, **options: Any):
+    def counted(self, problem, ladder, **options: Any):
         done.append(ladder.thresholds)
-        return real(problem, ladder, **options)
+        return real(self, problem, ladder, **options)
 
-    monkeypatch.setitem(ENGINES, "cpu", counted)
+    monkeypatch.setattr(CpuEngine, "__call__", counted)
     return done
 
 
@@ -56,14 +56,14 @@ def test_a_look_that_hit_is_not_redone(passes):
 
 def test_progress_begins_again_in_a_second_pass(monkeypatch, passes):
     monkeypatch.setattr(_run, "look", WRONG_LOOKS["too low"])
-    real = ENGINES["cpu"]
+    real = CpuEngine.__call__
 
-    def talkative(problem, ladder, *, threads=None, progress):
+    def talkative(self, problem, ladder, *, progress):
         for share in (0.0, 0.25, 0.75):
             progress(share)
-        return real(problem, ladder, threads=threads, progress=progress)
+        return real(self, problem, ladder, progress=progress)
 
-    monkeypatch.setitem(ENGINES, "cpu", talkative)
+    monkeypatch.setattr(CpuEngine, "__call__", talkative)
     seen: list[float] = []
     WITHIN["groups"].count(progress=seen.append)
     assert len(passes) == 2
