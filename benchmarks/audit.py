@@ -56,9 +56,9 @@ def seconds(work: Callable[[], object]) -> float:
     return time.perf_counter() - started
 
 
-def in_turn(works: dict[str, Callable[[], object]], runs: int) -> dict[str, list[float]]:
+def in_turn(works: dict[str, Callable[[], object]], runs: int, warm_up: bool = True) -> dict[str, list[float]]:
     """Times of several works, taken in turn, after one warm-up each."""
-    for work in works.values():
+    for work in works.values() if warm_up else ():
         work()
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(runs):
@@ -162,7 +162,7 @@ def _resident() -> int:
         return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
-def _measure_memory(n: int, dim: int, n_classes: int, answer: multiprocessing.Queue) -> None:
+def _measure_memory(n: int, dim: int, n_classes: int, runs: int, answer: multiprocessing.Queue) -> None:
     em.audit(*make(2000, dim, 50))  # compiled code and libraries are not the audit's memory
     vectors, labels = make(n, dim, n_classes)
     before = peak = _resident()
@@ -176,18 +176,24 @@ def _measure_memory(n: int, dim: int, n_classes: int, answer: multiprocessing.Qu
 
     watcher = threading.Thread(target=watch)
     watcher.start()
-    taken = seconds(lambda: em.audit(vectors, labels))
+    em.audit(vectors, labels)
     running = False
     watcher.join()
-    floor = min(seconds(lambda: product(vectors)) for _ in range(2))
-    answer.put({"peak_mb": round((peak - before) / 1e6), "seconds": round(taken, 2), "ratio": round(taken / floor, 3)})
+    data = EmbeddingSet.from_arrays(vectors, labels)
+    works = {
+        "product": lambda: product(vectors),
+        "pass": lambda: count_pairs(data),
+        "audit": lambda: em.audit(vectors, labels),
+    }
+    times = in_turn(works, runs, warm_up=False)
+    answer.put({"peak_mb": round((peak - before) / 1e6)} | {name: ratio(times, name) for name in ("pass", "audit")})
 
 
-def memory(n: int, dim: int, n_classes: int) -> dict[str, float]:
+def memory(n: int, dim: int, n_classes: int, runs: int) -> dict[str, object]:
     """Peak resident memory of an audit beyond its input, in a fresh process, and its time against the product."""
     context = multiprocessing.get_context("spawn")
     answer = context.Queue()
-    child = context.Process(target=_measure_memory, args=(n, dim, n_classes, answer))
+    child = context.Process(target=_measure_memory, args=(n, dim, n_classes, runs, answer))
     child.start()
     result = answer.get()
     child.join()
@@ -221,10 +227,10 @@ def run(quick: bool, runs: int) -> dict[str, object]:
     for name, figures in peers(n, 512, k, runs if quick else 3).items():
         results[f"{name} / pass, n={n} d=512 K={k}"] = figures or "not installed"
     if quick:
-        results["n=20000 d=128 K=1000, memory"] = memory(20000, 128, 1000)
+        results["n=20000 d=128 K=1000, memory"] = memory(20000, 128, 1000, runs)
     else:
-        results["n=100000 d=128 K=5000, memory"] = memory(100000, 128, 5000)
-        results["n=200000 d=128 K=100000, memory"] = memory(200000, 128, 100000)
+        results["n=100000 d=128 K=5000, memory"] = memory(100000, 128, 5000, min(runs, 3))
+        results["n=200000 d=128 K=100000, memory"] = memory(200000, 128, 100000, 1)
     results["growth"] = growth([2500, 5000, 10000] if quick else [10000, 20000, 40000, 80000], 128, min(runs, 3))
     return results
 

@@ -23,11 +23,14 @@ def _count_run(row, start, stop, scale, zero_bin, top, bins, kept, histogram, fi
     reach the class thresholds; and one over those few increments their classes.
     """
     half_step = np.float32(0.5)
-    for j in range(start, stop):
+    # loops over whole arrays vectorise; loops from start to stop do not, because an index might be negative
+    part, part_bins, part_best = row[start:stop], bins[start:stop], best_column[start:stop]
+    for j in range(part.size):
         # counted from the bin of score 0, where float32 is finest and most scores lie
-        bins[j] = np.uint32(min(max(np.int32(np.floor(row[j] * scale + half_step) + zero_bin), np.int32(0)), top))
-    for j in range(start, stop):
-        best_column[j] = row[j] if row[j] > best_column[j] else best_column[j]
+        bin_ = np.int32(np.floor(part[j] * scale + half_step) + zero_bin)
+        part_bins[j] = np.uint32(min(max(bin_, np.int32(0)), top))
+    for j in range(part.size):
+        part_best[j] = part[j] if part[j] > part_best[j] else part_best[j]
     n_kept = 0
     for j in range(np.uint64(start), np.uint64(stop)):
         b = bins[j]
@@ -48,8 +51,8 @@ def _count_run(row, start, stop, scale, zero_bin, top, bins, kept, histogram, fi
             group_table[group_base + group_column[j] + slot] += 1
         best = score if score > best else best
     if n_kept == 0:
-        for j in range(start, stop):
-            best = row[j] if row[j] > best else best
+        for j in range(part.size):
+            best = part[j] if part[j] > best else best
     return best
 
 
