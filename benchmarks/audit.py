@@ -3,7 +3,7 @@
 Every time is the median of several runs; each figure that matters is a ratio of two times taken in turn, so that a
 machine whose speed drifts does not decide. Peak memory is that of a fresh child process, beyond its input.
 
-    python benchmarks/audit.py            all of it, about 15 minutes on two cores
+    python benchmarks/audit.py            all of it, about 7 minutes on two cores
     python benchmarks/audit.py --quick    small sizes, about a minute
     python benchmarks/audit.py --json     one JSON object instead of a table
 """
@@ -21,12 +21,24 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import date
+from pathlib import Path
 
 import numpy as np
 
 import evenmatch as em
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.pairs import count_pairs
+
+
+def processor() -> str:
+    """Kind of the processor, with its widest vectors."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.machine()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    widest = next((name for name in ("avx512f", "avx2") if name in facts.get("flags", "").split()), "")
+    return " ".join(filter(None, [platform.machine(), facts.get("model name", ""), widest]))
 
 
 def make(n: int, dim: int, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
@@ -201,14 +213,18 @@ def memory(n: int, dim: int, n_classes: int, runs: int) -> dict[str, object]:
 
 
 def growth(sizes: list[int], dim: int, runs: int) -> dict[str, float]:
-    """Exponent of the time of a pass in n, by least squares on logarithms."""
+    """Exponent of the time of a pass in n: by least squares on logarithms, and over the last doubling alone.
+
+    Small sets also pay for the look at a sample, so that the first is below the second.
+    """
     times = []
     for n in sizes:
         data = EmbeddingSet.from_arrays(*make(n, dim, n // 20))
         count_pairs(data)
         times.append(statistics.median(seconds(lambda data=data: count_pairs(data)) for _ in range(runs)))
     slope = np.polyfit(np.log(sizes), np.log(times), 1)[0]
-    return {"exponent": round(float(slope), 3)} | {
+    last = np.log(times[-1] / times[-2]) / np.log(sizes[-1] / sizes[-2])
+    return {"exponent": round(float(slope), 3), "last_doubling": round(float(last), 3)} | {
         f"n={n}": round(taken, 3) for n, taken in zip(sizes, times, strict=True)
     }
 
@@ -216,7 +232,7 @@ def growth(sizes: list[int], dim: int, runs: int) -> dict[str, float]:
 def run(quick: bool, runs: int) -> dict[str, object]:
     n, k = (6000, 300) if quick else (20000, 1000)
     results: dict[str, object] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
+        "machine": f"{processor()}, {os.cpu_count()} cores",
         "date": date.today().isoformat(),
         "runs": runs,
     }
