@@ -4,7 +4,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test browser lint bench clean
+.PHONY: demo test browser lint docs bench clean
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -27,6 +27,10 @@ lint: .venv/dev
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+docs: .venv/dev
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs serve
 
 # The browser tests skip, with the reason, where chromium is missing and cannot be installed.
 browser:
@@ -46,4 +50,4 @@ bench: .venv/dev
 	$(BIN)/python benchmarks/audit.py
 
 clean:
-	rm -rf .venv .venv-core demo
+	rm -rf .venv .venv-core demo site

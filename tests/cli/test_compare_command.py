@@ -54,6 +54,14 @@ def test_different_test_sets_are_refused_unless_allowed(folder, capsys):
     assert not json.loads(capsys.readouterr().out)["same_test_set"]
 
 
+def test_audits_of_runs_are_named_by_their_folders(folder, capsys):
+    for name in ("base", "tcm"):
+        Path(name).mkdir()
+        Path(f"{name}.audit").rename(f"{name}/test.audit")
+    assert main(["compare", "base/test.audit", "tcm/test.audit", "--json"]) == 0
+    assert list(json.loads(capsys.readouterr().out)["models"]) == ["base", "tcm"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -14,7 +14,9 @@ __all__ = ["compare"]
 
 def compare(
     files: Annotated[list[Path], typer.Argument(help="Saved audits (evenmatch audit --save), the baseline first.")],
-    names: Annotated[str, typer.Option(help="Names of the models, as base,tcm; by default those of the files.")] = "",
+    names: Annotated[
+        str, typer.Option(help="Names of the models, as base,tcm; by default those of the files or folders.")
+    ] = "",
     html: Annotated[
         Path | None, typer.Option(help="Write a report for the browser here: one file, no network.")
     ] = None,
@@ -31,7 +33,7 @@ def compare(
 
     evenmatch compare base.audit tcm.audit --names base,tcm --html compare.html --json
     """
-    labels = [name.strip() for name in names.split(",")] if names else [file.stem for file in files]
+    labels = [name.strip() for name in names.split(",")] if names else _names(files)
     if len(labels) != len(files):
         raise typer.BadParameter(f"{len(labels)} names for {len(files)} audits; give one a file", param_hint="--names")
     if len(set(labels)) != len(labels):
@@ -55,3 +57,9 @@ def compare(
     print_comparison(result.summary(), Console())
     if html is not None:
         typer.echo(f"wrote {html}")
+
+
+def _names(files: list[Path]) -> list[str]:
+    """Names of the files; those of their folders where runs keep their audits under one name."""
+    stems = [file.stem for file in files]
+    return stems if len(set(stems)) == len(stems) else [file.absolute().parent.name for file in files]
