@@ -1,10 +1,11 @@
 # Each target makes what it needs from nothing: a Python >= 3.11 and this file are enough.
 PYTHON ?= python3
+PYTHONS ?= python3.11 python3.12 python3.13
 BIN := .venv/bin
 CORE := .venv-core/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test browser lint docs bench clean
+.PHONY: demo test test-all browser lint docs bench clean
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -46,8 +47,20 @@ test: .venv/dev browser
 	$(CORE)/python -m pip install $(PIP_FLAGS) .
 	$(CORE)/python tests/core_only.py
 
+# The built wheel and the whole suite on every Python that is supported and at hand.
+test-all: .venv/dev
+	rm -rf dist && $(BIN)/python -m build --quiet --outdir dist .
+	@for python in $(PYTHONS); do \
+	  $$python -c "" 2>/dev/null || { echo "$$python is not at hand: left out" >&2; continue; }; \
+	  echo "== $$python"; rm -rf .venv-all; $$python -m venv .venv-all \
+	  && .venv-all/bin/python -m pip install $(PIP_FLAGS) "$$(ls dist/*.whl)[dev]" \
+	  && .venv-all/bin/evenmatch demo --no-train --out .venv-all/demo \
+	  && .venv-all/bin/python -m pytest || exit 1; \
+	done
+	rm -rf .venv-all
+
 bench: .venv/dev
 	$(BIN)/python benchmarks/audit.py
 
 clean:
-	rm -rf .venv .venv-core demo site
+	rm -rf .venv .venv-core .venv-all demo site dist
