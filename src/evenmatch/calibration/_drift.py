@@ -10,7 +10,7 @@ from scipy.stats import f as f_distribution
 
 from evenmatch.calibration._curves import ScoreCurves
 from evenmatch.calibration._point import OperatingPoint
-from evenmatch.calibration._share import classes_of, variance_ratio
+from evenmatch.calibration._share import classes_of, spread_on_both_sides
 from evenmatch.calibration._transfer import FEWEST_SAMPLES, curves_of
 from evenmatch.errors import InputError
 from evenmatch.pairs import UnlabeledCounts
@@ -39,6 +39,8 @@ class DriftCheck:
         classes: how many classes that would be, were they of equal size.
         samples: of the new data, copies left out.
         copies: rows that repeat another row exactly and were left out.
+        threshold: of the point.
+        metric: of the point.
     """
 
     drift: bool
@@ -54,6 +56,8 @@ class DriftCheck:
     classes: float
     samples: int
     copies: int
+    threshold: float
+    metric: str
 
     def summary(self) -> dict[str, Any]:
         """Everything as a dict that JSON can hold."""
@@ -114,6 +118,8 @@ def drift_counts(point: OperatingPoint, counts: UnlabeledCounts, *, alpha: float
         classes=classes_of(share, counts.n),
         samples=counts.n,
         copies=copies,
+        threshold=point.threshold,
+        metric=point.metric,
     )
 
 
@@ -124,7 +130,7 @@ def _fit(
     share, statistic = curves.positives, 0.0
     for _ in range(_ROUNDS):
         slopes = np.hstack([np.diag((1 - share) * far * (1 - far)), np.diag(share * tar * (1 - tar))])
-        spread = slopes @ curves.matrix @ slopes.T * (1 + variance_ratio(curves.classes, share, counts.n))
+        spread = slopes @ spread_on_both_sides(curves, share, counts.n) @ slopes.T
         # on the scale of the rates, so that no level is lost in the inversion
         scale = 1 / np.sqrt(np.diag(spread) + np.diag(counts.covariance))
         weights = scale[:, None] * np.linalg.pinv((spread + counts.covariance) * np.outer(scale, scale)) * scale

@@ -8,11 +8,10 @@ import numpy as np
 
 from evenmatch.embeddings import EmbeddingSet
 
-__all__ = ["NeighbourScores", "neighbour_scores"]
+__all__ = ["HALVES", "NeighbourScores", "neighbour_scores"]
 
-_NEIGHBOURS = 5
 _BINS = 4000
-_HALVES = 6
+HALVES = 6
 _ROWS = 512
 
 
@@ -45,14 +44,15 @@ class NeighbourScores:
 
 
 def neighbour_scores(
-    samples: EmbeddingSet, rng: np.random.Generator | None, metric: str, low: float | None = None
+    samples: EmbeddingSet, neighbours: int, rng: np.random.Generator | None, metric: str, low: float | None = None
 ) -> NeighbourScores:
-    """Average every sample with its 5 nearest neighbours and score all pairs of these averages.
+    """Average every sample with its nearest neighbours and score all pairs of these averages.
 
     Time and memory are those of an ``n × n`` product, so n is a few thousand.
 
     Args:
         samples: n samples.
+        neighbours: how many.
         rng: draws the halves of the classes; None: the labels are not looked at.
         metric: ``"cosine"`` or ``"euclidean"``.
         low: of the bins; by default what the metric and the data ask for.
@@ -62,7 +62,7 @@ def neighbour_scores(
     if metric == "cosine":
         vectors = vectors / samples.norms[:, None]
     vectors = vectors.astype(np.float32)
-    averaged = _averaged(vectors, metric)
+    averaged = _averaged(vectors, neighbours, metric)
     if low is None:
         reach = np.linalg.norm(vectors - vectors.mean(axis=0), axis=1).max()
         low = -1.0 if metric == "cosine" else -2.001 * float(reach)
@@ -71,7 +71,7 @@ def neighbour_scores(
     halves = []
     if rng is not None:
         classes = len(samples.classes)
-        halves = [np.flatnonzero((rng.permutation(classes) < (classes + 1) // 2)[codes]) for _ in range(_HALVES)]
+        halves = [np.flatnonzero((rng.permutation(classes) < (classes + 1) // 2)[codes]) for _ in range(HALVES)]
     matches, others = (np.zeros((1 + len(halves), _BINS), np.int64) for _ in range(2))
     for at in range(0, samples.n, _ROWS):
         scores = _scores(averaged[at : at + _ROWS], averaged[at:], metric)
@@ -89,8 +89,8 @@ def neighbour_scores(
     return NeighbourScores(low, matches, others)
 
 
-def _averaged(vectors: np.ndarray, metric: str) -> np.ndarray:
-    k = min(_NEIGHBOURS, len(vectors) - 1)
+def _averaged(vectors: np.ndarray, neighbours: int, metric: str) -> np.ndarray:
+    k = min(neighbours, len(vectors) - 1)
     averaged = np.empty_like(vectors)
     for at in range(0, len(vectors), _ROWS):
         part = vectors[at : at + _ROWS]

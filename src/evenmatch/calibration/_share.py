@@ -8,19 +8,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from evenmatch.calibration._curves import ScoreCurves
-from evenmatch.calibration._neighbour_scores import neighbour_scores
+from evenmatch.calibration._neighbour_scores import HALVES, neighbour_scores
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.pairs import UnlabeledCounts
 
-__all__ = ["MatchShare", "classes_of", "share_from_curves", "share_from_neighbours"]
+__all__ = [
+    "MatchShare",
+    "classes_of",
+    "share_from_curves",
+    "share_from_neighbours",
+    "spread_on_both_sides",
+    "variance_ratio",
+]
 
 _LEVELS = (1.0, 3.0, 1 / 3)  # the level of the estimate, and how far it is moved to see whether that matters
 _HIGHEST_LEVEL = 1e-3
 _ROUNDS = 8
 _MOST_SAMPLES = 4096
 _SUBSETS = 4
-_HALVES = 6
 _FEWEST_CLASSES = 10
+_NEIGHBOURS = (2, 10)
 
 
 @dataclass(frozen=True)
@@ -43,10 +50,20 @@ def classes_of(share: float, n: int) -> float:
     return float(np.clip(n / (1 + share * (n - 1)), 2, n))
 
 
-def variance_ratio(classes: int, share: float, n: int) -> float:
-    """By what the variance of a rate of pairs is larger over the new classes than over those calibrated on."""
+def variance_ratio(classes: int, share: float, n: int) -> tuple[float, float]:
+    """By what the variances of FAR and TAR are larger over the new classes than over those calibrated on.
+
+    As in `ClassRate.prediction`: a rate of pairs of classes has a part that grows with the square of the ratio.
+    """
     ratio = classes / classes_of(share, n)
-    return max(ratio, ratio**2 / 2)
+    return max(ratio, ratio**2 / 2), ratio
+
+
+def spread_on_both_sides(curves: ScoreCurves, share: float, n: int) -> np.ndarray:
+    """Covariance of the difference between the calibration data's logits and those of the new classes."""
+    levels = len(curves.level_thresholds)
+    scale = np.repeat(np.sqrt(variance_ratio(curves.classes, share, n)), levels)
+    return curves.matrix * (1 + np.outer(scale, scale))
 
 
 def share_from_curves(curves: ScoreCurves, counts: UnlabeledCounts) -> MatchShare:
@@ -55,7 +72,7 @@ def share_from_curves(curves: ScoreCurves, counts: UnlabeledCounts) -> MatchShar
     At a threshold t the share accepted is ``A = π·TAR + (1 - π)·FAR``, so that ``π = (A - FAR) / (TAR - FAR)`` with
     the TAR and FAR of the calibration data (the mixture-proportion estimate with known components; Blanchard, Lee and
     Scott, Journal of Machine Learning Research 11, 2010, show that the upper range decides). t is where the FAR is a
-    tenth of π, and at most 1e-3.
+    fifth of π, and at most 1e-3.
 
     Args:
         curves: of the calibration data.
@@ -70,9 +87,9 @@ def share_from_curves(curves: ScoreCurves, counts: UnlabeledCounts) -> MatchShar
     at = curves.nearest_level(threshold)
     size = len(curves.level_thresholds)
     far, tar = curves.far_at(np.array([threshold]))[0], curves.tar_at(np.array([threshold]))[0]
-    spread = curves.matrix[np.ix_([at, size + at], [at, size + at])]
+    spread = spread_on_both_sides(curves, share, counts.n)[np.ix_([at, size + at], [at, size + at])]
     slopes = np.array([(1 - share) * far * (1 - far), share * tar * (1 - tar)]) / max(separation, 1e-3)
-    variance = slopes @ spread @ slopes * (1 + variance_ratio(curves.classes, share, counts.n))
+    variance = slopes @ spread @ slopes
     accepted = _accepted(counts, threshold)
     relative = counts.covariance[at, at] / max(float(counts.accepted[:, at].mean()) / (counts.n - 1), 1e-12) ** 2
     variance += relative * (accepted / max(separation, 1e-3)) ** 2
@@ -84,55 +101,56 @@ def share_from_neighbours(
 ) -> MatchShare:
     """π from scores between samples averaged with their nearest neighbours.
 
-    Nearest neighbours are mostly matches, so averaging each embedding with its 5 nearest (query expansion, Chum et al.,
-    ICCV 2007) moves the samples of a class together and leaves little overlap: the share is then read off as in
-    `share_from_curves`. How much averaging does depends on how many samples there are and how many of them match, so
-    the calibration data are thinned to as many samples and as large a share of matches: a share q of the classes and p
-    of their samples, ``π_source/q = π`` and ``N_source·q·p = n``.
+    Nearest neighbours are mostly matches, so averaging each embedding with its nearest (query expansion, Chum et al.,
+    ICCV 2007), a quarter of the samples that a class has but 2 to 10, moves the samples of a class together and leaves
+    little overlap: the share is then read off as in `share_from_curves`. How much averaging does depends on how many
+    samples there are, so the calibration data are thinned to as many: by classes or by samples, whichever comes nearer
+    to the first guess of the share.
 
     Args:
         source: the labelled calibration data.
         target: embeddings without labels of interest; at most 4,096 of them are looked at.
         metric: of the scores.
-        first: a first guess of the share, which the thinning needs.
+        first: a first guess of the share.
         seed: of the thinning.
     """
     rng = np.random.default_rng(seed)
     n = min(target.n, source.n, _MOST_SAMPLES)
     rows = np.arange(target.n) if target.n == n else np.sort(rng.choice(target.n, n, replace=False))
-    seen = neighbour_scores(target.subset(rows), None, metric)
-    accepted = seen.accepted(None)
     sizes = np.bincount(source.codes)
     natural = float((sizes * (sizes - 1.0)).sum() / (source.n * (source.n - 1.0)))
-    result = MatchShare(first, first, 0.0)
-    for _ in range(2):
-        guess = max(result.value, 1 / n)
-        kept = float(np.clip(natural / guess, max(n / source.n, _FEWEST_CLASSES / sizes.size), 1.0))
-        subsets = [
-            neighbour_scores(source.subset(_thinned(rng, source.codes, sizes.size, kept, n)), rng, metric, seen.low)
-            for _ in range(1 if kept * sizes.size > sizes.size - 1 and n == source.n else _SUBSETS)
-        ]
-        false, true = (
-            np.mean([getattr(each, name)() for each in subsets], axis=0) for name in ("false_accepts", "true_accepts")
+    kept = float(np.clip(target.n / source.n, _FEWEST_CLASSES / sizes.size, 1.0))
+    if math.log(max(first, 1 / n) * kept / natural) < math.log(kept) / 2:
+        kept = 1.0
+    natural /= kept
+    neighbours = int(np.clip(round((1 + natural * (n - 1)) / 4), *_NEIGHBOURS))
+    seen = neighbour_scores(target.subset(rows), neighbours, None, metric)
+    accepted = seen.accepted(None)
+    subsets = [
+        neighbour_scores(
+            source.subset(_thinned(rng, source.codes, sizes.size, kept, n)), neighbours, rng, metric, seen.low
         )
-        pairs = n * (n - 1) / 2
-        level = _level(guess, 10 / pairs)
-        values = [_at_level(accepted, false, true, level * factor) for factor in _LEVELS]
-        spread = []
-        for each in subsets:
-            whole = _at_level(accepted, each.false_accepts(), each.true_accepts(), level)[0]
-            for half in range(_HALVES):
-                part = _at_level(accepted, each.false_accepts(half), each.true_accepts(half), level)[0]
-                spread.append((part - whole) ** 2)
-        variance = float(np.mean(spread)) * (1 + kept) + float(np.var([value[0] for value in values], ddof=1))
-        result = MatchShare(values[0][0], math.sqrt(variance), values[0][1])
-        if 2 / 3 < result.value / guess < 3 / 2:
-            break
-    return result
+        for _ in range(1 if kept == 1 and n == source.n else _SUBSETS)
+    ]
+    false, true = (
+        np.mean([getattr(each, name)() for each in subsets], axis=0) for name in ("false_accepts", "true_accepts")
+    )
+    level = _level(natural, 20 / (n * (n - 1)))
+    values = [_at_level(accepted, false, true, level * factor) for factor in _LEVELS]
+    spread = []
+    for each in subsets:
+        whole = _at_level(accepted, each.false_accepts(), each.true_accepts(), level)[0]
+        for half in range(HALVES):
+            part = _at_level(accepted, each.false_accepts(half), each.true_accepts(half), level)[0]
+            spread.append((part - whole) ** 2)
+    # a half differs from the whole as another draw of all the classes does; the classes of the target add as much
+    # again, and averaging subsets takes off what they do not share
+    variance = float(np.mean(spread)) * (1 + kept) + float(np.var([value[0] for value in values], ddof=1))
+    return MatchShare(values[0][0], math.sqrt(variance), values[0][1])
 
 
 def _level(share: float, lowest: float) -> float:
-    return float(np.clip(share / 10, min(lowest, _HIGHEST_LEVEL), _HIGHEST_LEVEL))
+    return float(np.clip(share / 5, min(lowest, _HIGHEST_LEVEL), _HIGHEST_LEVEL))
 
 
 def _accepted(counts: UnlabeledCounts, threshold: float) -> float:

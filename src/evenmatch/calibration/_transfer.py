@@ -210,12 +210,12 @@ def _target(point: OperatingPoint, far: float | None) -> float:
     return float(target)
 
 
-def _error(curves: ScoreCurves, threshold: float, far: float, share: MatchShare, ratio: float) -> float:
+def _error(curves: ScoreCurves, threshold: float, far: float, share: MatchShare, ratio: tuple[float, float]) -> float:
     """Standard error of the estimated FAR."""
     tar = float(curves.tar_at(np.array([threshold]))[0])
     size = len(curves.level_thresholds)
     level = size + curves.nearest_level(threshold)
-    spread = curves.matrix[level, level] * (1 + ratio) * (tar * (1 - tar)) ** 2
+    spread = curves.matrix[level, level] * (1 + ratio[1]) * (tar * (1 - tar)) ** 2
     pi = share.value
     variance = ((tar - far) * share.standard_error / (1 - pi)) ** 2 + (pi / (1 - pi)) ** 2 * spread
     return math.sqrt(max(float(variance), 0.0))
@@ -261,10 +261,10 @@ def _ship(
     between, old = point.far_evidence.standard_error, point.far_evidence
     spread = None
     if between is not None and 0 < far < 1:
-        spread = math.sqrt(between**2 * ratio + (error / (far * (1 - far))) ** 2)
+        spread = math.sqrt(between**2 * ratio[0] + (error / (far * (1 - far))) ** 2)
     tar = float(curves.tar_at(np.array([result["threshold"]]))[0])
     level = len(curves.level_thresholds) + curves.nearest_level(result["threshold"])
-    of_tar = math.sqrt(max(curves.matrix[level, level], 0.0) * (1 + ratio)) if 0 < tar < 1 else None
+    of_tar = math.sqrt(max(curves.matrix[level, level], 0.0) * (1 + ratio[1])) if 0 < tar < 1 else None
     scale = classes / max(old.classes, 1)
     positives = round(pi * counts.n_pairs)
     return OperatingPoint(
