@@ -215,7 +215,7 @@ def main() -> None:
         "clinc": lambda: run_clinc(options.splits, SIDE),
         "same_kind": lambda: run_same_kind(options.splits),
         "glyphs": lambda: run_glyphs(5),
-        "drift": lambda: run_drift(4 * options.splits, options.splits, 5),
+        "drift": lambda: run_drift(2 * options.splits, options.splits, 5),
         "clinc_all": lambda: run_clinc(max(options.splits // 3, 1), 0),
     }
     for name, run in parts.items():

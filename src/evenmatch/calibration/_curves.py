@@ -93,7 +93,9 @@ def score_curves(counts: PairCounts) -> ScoreCurves | None:
     indices = np.concatenate(
         [
             np.searchsorted(-far, -np.geomspace(1, lowest, _KNOTS)),
+            np.searchsorted(-far, -np.linspace(1, 0, _KNOTS)),
             np.searchsorted(-tar, -np.linspace(1, 0, _KNOTS)),
+            [counts.grid.index_at_or_above(float(threshold)) for threshold in counts.thresholds[levels]],
             [0, int(np.flatnonzero(tar > 0)[-1])],
         ]
     )

@@ -235,7 +235,7 @@ def _thin(counts: UnlabeledCounts, share: MatchShare, target: float, error: floa
     reasons = []
     if target * counts.n_pairs < _FEWEST_ACCEPTED:
         reasons.append(
-            f"{counts.n_pairs} pairs let fewer than {_FEWEST_ACCEPTED} false accepts be expected at the target"
+            f"of {counts.n_pairs} pairs fewer than {_FEWEST_ACCEPTED} are expected to be false accepts at the target"
         )
     if error > target / 2:
         reasons.append(f"the FAR is known to a standard error of {error:.2g} only, more than half of the target")
