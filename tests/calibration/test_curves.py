@@ -33,6 +33,8 @@ def test_the_curves_are_the_exact_rates():
     between = np.linspace(-1, 1, 301)
     assert curves.far_at(between) == pytest.approx([np.mean(negative >= t) for t in between], abs=0.02)
     assert curves.tar_at(between) == pytest.approx([np.mean(positive >= t) for t in between], abs=0.02)
+    assert curves.far_at(np.array(curves.level_thresholds)) == pytest.approx(curves.level_far, rel=1e-6, abs=2e-8)
+    assert curves.tar_at(np.array(curves.level_thresholds)) == pytest.approx(curves.level_tar, abs=1e-6)
     for far in (0.3, 0.05, 1e-3):
         t = curves.threshold_at(far)
         assert curves.far_at(np.array([t]))[0] == pytest.approx(far, rel=1e-6)

@@ -81,6 +81,7 @@ def transfer(
         UnreachableTargetError: the target cannot be estimated, or only rejecting every pair would meet it.
 
     Example:
+        >>> from evenmatch.auditing import calibrate
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(60), 8)
         >>> old = rng.normal(size=(60, 16))[labels] + 0.6 * rng.normal(size=(480, 16))
@@ -152,6 +153,7 @@ def drift(
         InputError: the data or an argument cannot be used, or fewer than 200 different samples.
 
     Example:
+        >>> from evenmatch.auditing import calibrate
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(60), 8)
         >>> def drawn(offset):
