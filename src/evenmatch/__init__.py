@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare
+    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare, drift, transfer
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -28,11 +28,13 @@ __all__ = [
     "calibrate",
     "compare",
     "datasets",
+    "drift",
     "errors",
     "load",
     "losses",
     "plot",
     "save",
+    "transfer",
 ]
 
 _HOME = {
@@ -43,6 +45,8 @@ _HOME = {
     "OperatingPoint": "evenmatch.calibration",
     "Comparison": "evenmatch.auditing",
     "compare": "evenmatch.auditing",
+    "drift": "evenmatch.auditing",
+    "transfer": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

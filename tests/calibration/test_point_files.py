@@ -86,7 +86,7 @@ def test_a_newer_schema_is_named(saved, tmp_path):
     content = json.loads(saved.read_text("utf-8"))
     path = tmp_path / "p.json"
     path.write_text(json.dumps({**content, "schema": 7}))
-    assert "has operating point schema 7, this version reads schema 1; read it with" in refusal(path)
+    assert "has operating point schema 7, this version reads schema 2 and older; read it with" in refusal(path)
 
 
 def test_a_point_for_another_metric_is_refused(saved):

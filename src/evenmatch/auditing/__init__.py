@@ -6,6 +6,7 @@ from evenmatch.auditing._calibrate import calibrate
 from evenmatch.auditing._comparison import Comparison, Difference, compare
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import audit
+from evenmatch.auditing._transfer import drift, transfer
 
 __all__ = [
     "AcrossAudit",
@@ -18,5 +19,7 @@ __all__ = [
     "audit_across",
     "calibrate",
     "compare",
+    "drift",
     "progress_bar",
+    "transfer",
 ]

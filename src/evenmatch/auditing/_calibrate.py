@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from evenmatch.auditing._audit import Audit, DataFacts
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import _as_set, _choose_engine, _facts
 from evenmatch.calibration import (
+    LEVELS,
     METHODS,
     CalibrationData,
     Objective,
@@ -18,6 +20,7 @@ from evenmatch.calibration import (
     choose_objective,
     choose_threshold,
     fit_probability,
+    score_curves,
 )
 from evenmatch.errors import InputError
 from evenmatch.measures import InsufficientCountsError
@@ -108,9 +111,10 @@ def calibrate(
         raise InputError(f"probability {probability!r} is unknown; use {', '.join(map(repr, METHODS))} or None")
     options: dict[str, Any] = {"confidence": confidence, "guarantee": guarantee, "n_classes": n_classes}
 
-    def point(counts: PairCounts, facts: DataFacts) -> OperatingPoint:
+    def point(counts: PairCounts, facts: DataFacts, levels: PairCounts | None = None) -> OperatingPoint:
         fitted = None if probability is None else fit_probability(counts, probability, prior)
-        return calibrate_counts(counts, objective, _data(counts, facts), probability=fitted, **options)
+        found = calibrate_counts(counts, objective, _data(counts, facts), probability=fitted, **options)
+        return replace(found, curves=score_curves(counts if levels is None else levels))
 
     if isinstance(data, Audit):
         if labels is not None or ref is not None or metric not in (None, data.settings.metric):
@@ -125,7 +129,7 @@ def calibrate(
         with progress_bar("Counting pairs", progress) as report:
             return count_pairs(queries, references, metric=metric, engine=run, progress=report, **where)
 
-    counts = count(far=_rates(objective, guarantee))
+    counts = count(far=tuple({*_rates(objective, guarantee), *LEVELS}))
     facts = _facts(queries, references, counts.classes.size, 0)
     try:
         return point(counts, facts)
@@ -133,9 +137,9 @@ def calibrate(
         # the first pass has told where the classes are needed
         if guarantee == "upper":
             further = (0.999, 0.1) if objective.kind == "frr" else _within(objective.target or 0.0, 1e-6)
-            return point(count(far=further), facts)
+            return point(count(far=further), facts, counts)
         threshold = float(counts.grid.threshold(choose_threshold(counts, objective)))
-        return point(count(far=(), thresholds=[threshold]), facts)
+        return point(count(far=(), thresholds=[threshold]), facts, counts)
 
 
 def _rates(objective: Objective, guarantee: str) -> tuple[float, ...]:

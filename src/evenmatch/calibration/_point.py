@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evenmatch.calibration._curves import ScoreCurves
 from evenmatch.calibration._objective import Objective
+from evenmatch.calibration._origin import Origin
 from evenmatch.calibration._probability import ScoreCalibrator
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import ArtefactError, InputError
@@ -69,6 +71,9 @@ class OperatingPoint:
         data: what it was calibrated on.
         probability: the calibrator of P(match | score), or None.
         not_for: what the point must not be used for.
+        curves: what data without labels are compared with, or None where the calibration data do not suffice.
+        origin: what the point rests on if it comes from data without labels (`em.transfer`), else None. Its rates are
+            then estimates, not counts.
     """
 
     threshold: float
@@ -82,6 +87,8 @@ class OperatingPoint:
     data: CalibrationData
     probability: ScoreCalibrator | None = None
     not_for: tuple[str, ...] = field(default=CAUTIONS)
+    curves: ScoreCurves | None = None
+    origin: Origin | None = None
 
     @property
     def target(self) -> float | None:
@@ -90,12 +97,12 @@ class OperatingPoint:
 
     @property
     def far(self) -> float:
-        """Realised FAR on the calibration data: an exact share of its negative pairs."""
+        """Realised FAR on the calibration data: an exact share of its negative pairs (an estimate with ``origin``)."""
         return self.far_evidence.value
 
     @property
     def frr(self) -> float:
-        """Realised FRR on the calibration data: an exact share of its positive pairs."""
+        """Realised FRR on the calibration data: an exact share of its positive pairs (an estimate with ``origin``)."""
         return self.frr_evidence.value
 
     @property
@@ -206,6 +213,8 @@ class OperatingPoint:
                 name: getattr(self.data, name)
                 for name in ("name", "samples", "references", "dim", "classes", "positives", "negatives", "fingerprint")
             },
+            "unlabeled": self.origin is not None,
+            "origin": None if self.origin is None else _plain(asdict(self.origin)),
             "not_for": list(self.not_for),
         }
 
@@ -245,3 +254,8 @@ class OperatingPoint:
         from evenmatch.calibration._text import point_card
 
         return point_card(self.summary())
+
+
+def _plain(values: dict[str, Any]) -> dict[str, Any]:
+    """The same as JSON gives it back."""
+    return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}

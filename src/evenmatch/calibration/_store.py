@@ -12,7 +12,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from evenmatch.calibration._curves import ScoreCurves
 from evenmatch.calibration._objective import Objective
+from evenmatch.calibration._origin import Origin
 from evenmatch.calibration._point import CalibrationData, OperatingPoint
 from evenmatch.calibration._probability import ScoreCalibrator
 from evenmatch.embeddings import atomic_path
@@ -21,7 +23,8 @@ from evenmatch.measures import ClassRate
 
 __all__ = ["SCHEMA", "load", "save"]
 
-SCHEMA = 1
+SCHEMA = 2
+_READ = (1, 2)  # 1 had neither curves nor origin
 _KIND = "evenmatch.operating_point"
 _NUMBERS = re.compile(r"\[\s+([-+0-9.e,\s]+?)\s+\]")  # a list of numbers reads better on one line
 _METRICS = ("cosine", "euclidean")
@@ -47,6 +50,8 @@ def save(point: OperatingPoint, path: Path) -> None:
         "data": asdict(point.data),
         "probability": None if point.probability is None else asdict(point.probability),
         "not_for": list(point.not_for),
+        "curves": None if point.curves is None else asdict(point.curves),
+        "origin": None if point.origin is None else asdict(point.origin),
     }
     content["checksum"] = _checksum(content)
     text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
@@ -66,9 +71,10 @@ def load(path: Path, metric: str | None = None) -> OperatingPoint:
         raise ArtefactError(f"{path} cannot be read as an operating point ({reason}); {_AGAIN}") from error
     if not isinstance(content, dict) or content.get("kind") != _KIND:
         raise ArtefactError(f"{path} is no operating point; give a file that OperatingPoint.save or --out wrote")
-    if content.get("schema") != SCHEMA:
+    if content.get("schema") not in _READ:
         raise ArtefactError(
-            f"{path} has operating point schema {content.get('schema')!r}, this version reads schema {SCHEMA}; "
+            f"{path} has operating point schema {content.get('schema')!r}, this version reads schema {SCHEMA} and "
+            "older; "
             "read it with the version of evenmatch that wrote it, or calibrate again"
         )
     try:
@@ -114,4 +120,6 @@ def _point(content: dict[str, Any]) -> OperatingPoint:
         if content["probability"] is None
         else TypeAdapter(ScoreCalibrator).validate_python(content["probability"]),
         not_for=tuple(content["not_for"]),
+        curves=None if content.get("curves") is None else TypeAdapter(ScoreCurves).validate_python(content["curves"]),
+        origin=None if content.get("origin") is None else TypeAdapter(Origin).validate_python(content["origin"]),
     )

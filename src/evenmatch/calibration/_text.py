@@ -25,12 +25,19 @@ def point_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         rows.append((f"  {confidence} interval, all such classes", f"{low:.3%} … {high:.3%}"))
         low, high = summary[f"{name}_interval"]
         rows.append((f"  {confidence} for {summary['interval_classes']} new classes", f"{low:.3%} … {high:.3%}"))
+    if summary["unlabeled"]:
+        origin = summary["origin"]
+        low, high = origin["far_ci"]
+        rows.append(("estimated", f"without labels; FAR among the pairs seen {low:.3%} … {high:.3%}"))
+        low, high = origin["positives_ci"]
+        rows.append(("  share of matches", f"{origin['positives']:.3%} ({low:.3%} … {high:.3%}), {origin['method']}"))
+        rows += [("  assumed", assumption) for assumption in origin["assumed"]]
     if summary["scarce"]:
         rows.append(("note", "the false accepts rest on few classes; the interval is wide because of that"))
     against = "" if data["references"] is None else f" against {data['references']:,}"
     rows.append(
         (
-            "calibrated on",
+            "estimated on" if summary["unlabeled"] else "calibrated on",
             f"{data['name'] or 'embeddings'}: {data['samples']:,} × {data['dim']}{against}, {data['classes']:,} "
             f"classes, {data['positives']:,} genuine and {data['negatives']:,} impostor pairs",
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from evenmatch.cli._options import check_limits, parse_limits, print_json
+from evenmatch.errors import CheckFailed, InputError
 
 __all__ = ["check"]
 
@@ -16,7 +17,7 @@ _LIMITS = ["far", "frr"]
 
 
 def check(
-    file: Annotated[Path, typer.Argument(help="Labelled embeddings of the same model.")],
+    file: Annotated[Path, typer.Argument(help="Embeddings of the same model, labelled or with --unlabeled.")],
     point: Annotated[Path, typer.Option(help="The operating point that evenmatch calibrate wrote.")],
     labels: Annotated[Path | None, typer.Option(help="Labels: .npy, .csv, .txt or .parquet, one a row.")] = None,
     groups: Annotated[Path | None, typer.Option(help="Groups (domain, site, …), in a file like --labels.")] = None,
@@ -29,16 +30,40 @@ def check(
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Exit with 1 if a rate is above a limit, as far=2e-3; repeatable.")
     ] = None,
+    unlabeled: Annotated[
+        bool, typer.Option("--unlabeled", help="Look at no labels: test whether the scores have drifted.")
+    ] = False,
+    alpha: Annotated[float | None, typer.Option(help="False-alarm rate of --unlabeled; 0.01 by default.")] = None,
+    fail_on_drift: Annotated[
+        bool, typer.Option("--fail-on-drift", help="With --unlabeled: exit with 1 if they have drifted.")
+    ] = False,
 ) -> None:
     """Check: what a shipped threshold realises on new labelled data, overall and for every group.
+
+    With --unlabeled: whether new data without labels still score as the calibration data did.
 
     [bold]Examples[/bold]
 
     evenmatch check new.npz --point point.json
 
     evenmatch check new.npz --point point.json --fail-above far=2e-3 --json
+
+    evenmatch check --unlabeled new.npz --point point.json --alpha 0.01 --fail-on-drift
     """
     limits = parse_limits(fail_above or [], _LIMITS)
+    if unlabeled:
+        given = {
+            "--labels": labels,
+            "--groups": groups,
+            "--ref": ref,
+            "--ref-labels": ref_labels,
+            "--ref-groups": ref_groups,
+            "--fail-above": fail_above,
+        }
+        _check_unlabeled(file, point, metric, 0.01 if alpha is None else alpha, threads, json, fail_on_drift, given)
+        return
+    if alpha is not None or fail_on_drift:
+        raise InputError("--alpha and --fail-on-drift belong to --unlabeled; add it, or use --fail-above far=…")
 
     import evenmatch as em
     from evenmatch.auditing import progress_bar
@@ -57,3 +82,34 @@ def check(
 
         print_check(summary, Console())
     check_limits(summary, limits)
+
+
+def _check_unlabeled(
+    file: Path,
+    point: Path,
+    metric: str | None,
+    alpha: float,
+    threads: int | None,
+    json: bool,
+    fail_on_drift: bool,
+    given: dict[str, Any],
+) -> None:
+    for option, value in given.items():
+        if value:
+            raise InputError(f"{option} needs labels or a gallery, which --unlabeled does not look at; leave one out")
+
+    import evenmatch as em
+    from evenmatch.embeddings import load_unlabeled
+
+    shipped = em.OperatingPoint.load(point, metric=metric)
+    found = em.drift(shipped, load_unlabeled(file), alpha=alpha, threads=threads, progress=sys.stderr.isatty())
+    if json:
+        print_json(found.summary())
+    else:
+        from rich.console import Console
+
+        from evenmatch.report import print_drift
+
+        print_drift(found.summary(), Console())
+    if found.drift and fail_on_drift:
+        raise CheckFailed(f"the scores of {file} have drifted (p = {found.p_value:.3g} < alpha = {alpha:g})")

@@ -5,5 +5,6 @@ from evenmatch.embeddings._files import load as load
 from evenmatch.embeddings._files import save as save
 from evenmatch.embeddings._safetensors import write_tensors as write_tensors
 from evenmatch.embeddings._set import EmbeddingSet as EmbeddingSet
+from evenmatch.embeddings._unlabeled import load_unlabeled as load_unlabeled
 
-__all__ = ["EmbeddingSet", "atomic_path", "load", "save", "write_tensors"]
+__all__ = ["EmbeddingSet", "atomic_path", "load", "load_unlabeled", "save", "write_tensors"]

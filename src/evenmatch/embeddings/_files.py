@@ -32,7 +32,7 @@ def _read_npy(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dict[R
     return read_npy(path, mmap=True), {}
 
 
-_READERS: dict[str, _Reader] = {
+READERS: dict[str, _Reader] = {
     ".npz": read_npz,
     ".npy": _read_npy,
     ".parquet": read_parquet,
@@ -77,11 +77,11 @@ def load(
     EmbeddingSet(name='parts', n=3, dim=3, dtype=float64, classes=2)
     """
     path = Path(path)
-    reader = _READERS.get(path.suffix.lower())
+    reader = READERS.get(path.suffix.lower())
     if path.is_dir():
         require_file(path)
     if reader is None:
-        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(_READERS)}")
+        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(READERS)}")
     require_file(path)
     given = _given(labels=labels, groups=groups, ids=ids)
     vectors, columns = reader(path, frozenset(role for role in ROLES if role not in given))

@@ -6,6 +6,7 @@ from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
+from evenmatch.pairs._unlabeled import UnlabeledCounts, count_unlabeled
 
 __all__ = [
     "ENGINES",
@@ -16,7 +17,9 @@ __all__ = [
     "Neighbours",
     "PairCounts",
     "ScoreGrid",
+    "UnlabeledCounts",
     "count_pairs",
+    "count_unlabeled",
     "extreme_pairs",
     "make_engine",
     "nearest_neighbours",

@@ -7,6 +7,7 @@ from evenmatch.report._compare_page import ComparedModel, compare_page, comparis
 from evenmatch.report._points import print_check, print_point, reliability
 from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
+from evenmatch.report._unlabeled import print_drift, print_transfer
 
 __all__ = [
     "ComparedModel",
@@ -19,7 +20,9 @@ __all__ = [
     "print_audit",
     "print_check",
     "print_comparison",
+    "print_drift",
     "print_point",
+    "print_transfer",
     "reliability",
     "thumbnail",
 ]

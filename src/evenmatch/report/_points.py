@@ -14,10 +14,11 @@ from evenmatch.calibration import ProbabilityJudgement, point_rows
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["print_check", "print_point", "reliability"]
+__all__ = ["facts_table", "print_check", "print_point", "reliability"]
 
 
-def _facts(rows: list[tuple[str, str]]) -> Table:
+def facts_table(rows: list[tuple[str, str]]) -> Table:
+    """Names in bold, values beside them, every string escaped."""
     table = Table(show_header=False, box=None, pad_edge=False)
     table.add_column(style="bold")
     table.add_column()
@@ -28,7 +29,7 @@ def _facts(rows: list[tuple[str, str]]) -> Table:
 
 def print_point(summary: dict[str, Any], console: Console) -> None:
     """Print ``OperatingPoint.summary()`` and what the point must not be used for."""
-    console.print(_facts(point_rows(summary)))
+    console.print(facts_table(point_rows(summary)))
     console.print("\nnot for:", style="bold")
     for caution in summary["not_for"]:
         console.print(f"  - {caution}", markup=False, highlight=False)
@@ -50,7 +51,7 @@ def print_check(summary: dict[str, Any], console: Console) -> None:
             f"{summary['negatives']:,} impostor pairs",
         )
     )
-    console.print(_facts(rows))
+    console.print(facts_table(rows))
     console.print(f"[dim]in brackets: {summary['confidence']:.0%} interval for other classes of the same kind[/dim]")
     if summary["same_data"]:
         console.print("these are the data that the point was calibrated on: they prove nothing", style="bold")
