@@ -2,6 +2,7 @@
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine
+from evenmatch.pairs._cuda import CudaEngine, gpu_visible
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
@@ -10,6 +11,7 @@ from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 __all__ = [
     "ENGINES",
     "CpuEngine",
+    "CudaEngine",
     "Engine",
     "ExtremePair",
     "GroupCounts",
@@ -18,6 +20,7 @@ __all__ = [
     "ScoreGrid",
     "count_pairs",
     "extreme_pairs",
+    "gpu_visible",
     "make_engine",
     "nearest_neighbours",
 ]
