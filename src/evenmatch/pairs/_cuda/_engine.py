@@ -36,7 +36,7 @@ class CudaEngine:
       dimensions and 2⁻²⁴ for each 64 dimensions that are added up: 1.1e-6 at d = 512 where every rounding errs to the
       same side, and about 3e-8 for usual embeddings. This is the accuracy of a float32 product.
     - ``"fast"``: numbers are rounded to bfloat16 first, to within 2⁻⁸ each: at most 2⁻⁷ + 2⁻¹⁶ = 7.9e-3, and about
-      1e-3 / √d for usual embeddings, less than one step of the grid from d = 400 on.
+      2.3e-3 / √d for usual embeddings, which is two steps of the grid at d = 512.
 
     Pairs are counted in integers, so that counts do not depend on the number of GPUs, on blocks or on luck. Where the
     vectors do not fit into device memory they stream through it in blocks, and where a block does not fit after all it

@@ -16,7 +16,7 @@ from evenmatch.pairs._problem import Problem
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Job", "Shape", "jobs", "launch", "shape_for"]
+__all__ = ["Job", "Shape", "can_count_directly", "jobs", "launch", "shape_for", "window_start"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Shape:
         warps, stages: of a program.
         programs: how many programs share the tiles of a launch.
         pairs: how many pairs a launch may have: a fraction of a second, so that progress shows and Ctrl-C is heard.
+        registers: the most that a thread may have, so that two programs fit on a multiprocessor; None for no limit.
     """
 
     rows: int
@@ -39,10 +40,12 @@ class Shape:
     stages: int
     programs: int
     pairs: int
+    registers: int | None = None
 
-    def options(self) -> dict[str, Any]:
-        """Launch settings as Triton takes them."""
-        return {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
+    def options(self, pure: bool) -> dict[str, Any]:
+        """Launch settings as Triton takes them; the few tiles with masks need more registers."""
+        options: dict[str, Any] = {"num_warps": self.warps, "num_stages": self.stages, "enable_fp_fusion": True}
+        return options | ({"maxnreg": self.registers} if pure and self.registers else {})
 
 
 def shape_for(device: torch.device, parts: int) -> Shape:
@@ -52,13 +55,15 @@ def shape_for(device: torch.device, parts: int) -> Shape:
     import torch
 
     properties = torch.cuda.get_device_properties(device)
-    # a stage of three parts is three times as large; older GPUs have 99 KiB of shared memory a program, not 227
-    large = properties.major == 9 or (properties.major, properties.minor) in ((8, 0), (10, 0))
-    stages = 3 if large else 2
-    return Shape(
-        128, 128, 64 if parts == 1 else 32, span=16, warps=8, stages=stages,
-        programs=2 * properties.multi_processor_count, pairs=2**34,
-    )  # fmt: skip
+    programs = 2 * properties.multi_processor_count
+    if (properties.major, properties.minor) not in ((8, 0), (9, 0), (10, 0), (10, 3)):
+        # 99 KiB of shared memory a program, of which the window takes 48
+        return Shape(64, 64, 64 if parts == 1 else 16, span=32, warps=4, stages=2, programs=programs, pairs=2**32)
+    if parts == 1:
+        # two programs a multiprocessor: one multiplies while the other counts
+        return Shape(128, 128, 64, span=16, warps=8, stages=2, programs=programs, pairs=2**34, registers=128)
+    stages = 3 if properties.major > 8 else 2
+    return Shape(128, 128, 32, span=16, warps=8, stages=stages, programs=programs, pairs=2**34)
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,8 +112,32 @@ def jobs(problem: Problem, rows: range, cols: range, shape: Shape) -> Iterator[J
         yield job()
 
 
-def launch(job: Job, problem: Problem, ladder: Ladder, tally: Tally, rows: Block, cols: Block, shape: Shape) -> None:
-    """Start the kernel on the current device: for the tiles without masks, then for those with."""
+def window_start(problem: Problem, width: int) -> int:
+    """The first of ``width`` bins that hold most scores, by a sample of pairs."""
+    rng = np.random.default_rng(0)
+    left, right = (side.take(side.order[rng.integers(0, side.n, 512)]) for side in (problem.rows, problem.cols))
+    scores = left @ right.T
+    if problem.grid.metric == "euclidean":
+        squares = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)[None, :] - 2 * scores
+        scores = -np.sqrt(np.maximum(squares, 0))
+    bins = np.clip(np.floor((scores - problem.grid.low) / problem.grid.step), 0, problem.grid.size - 1)
+    below = np.concatenate([[0], np.cumsum(np.bincount(bins.astype(np.int64).ravel(), minlength=problem.grid.size))])
+    return int(np.argmax(below[width:] - below[:-width]))
+
+
+def can_count_directly(problem: Problem, ladder: Ladder, tally: Tally) -> bool:
+    """Whether a problem is one of those that ``_ptx`` counts; whether the device does so is another question."""
+    small = tally.table.element_size() == 4 and tally.table.shape[1] < 2**31
+    return small and problem.group_names is None and not ladder.splits.size
+
+
+def launch(
+    job: Job, problem: Problem, ladder: Ladder, tally: Tally, rows: Block, cols: Block, shape: Shape, window: int | None
+) -> None:
+    """Start the kernel on the current device: for the tiles without masks, then for those with.
+
+    ``window`` is the first bin that is counted in shared memory; None to count in plain Triton.
+    """
     import torch
 
     from evenmatch.pairs._cuda._triton import count_tiles
@@ -125,8 +154,8 @@ def launch(job: Job, problem: Problem, ladder: Ladder, tally: Tally, rows: Block
             torch.from_numpy(squares).to(tally.device), n_tiles, tally.pooled, len(tally.pooled), tally.table,
             tally.table.shape[1], ladder.width, tally.groups, len(tally.groups), tally.groups.shape[2], n_groups,
             tally.best, tally.best.shape[1], tally.rungs, tally.splits, ladder.first, 1 / problem.grid.step,
-            problem.grid.zero_bin, problem.grid.size,
+            problem.grid.zero_bin, problem.grid.size, window or 0,
             HALF=problem.half, EUCLIDEAN=problem.grid.metric == "euclidean", GROUPS=n_groups > 0,
             SPLITS=ladder.splits.size > 0, PARTS=len(rows.parts), BM=shape.rows, BN=shape.cols, BK=shape.depth,
-            SPAN=shape.span, PURE=pure, **shape.options(),
+            SPAN=shape.span, PURE=pure, DIRECT=pure and window is not None, **shape.options(pure),
         )  # fmt: skip

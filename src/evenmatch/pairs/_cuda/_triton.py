@@ -9,6 +9,8 @@ import triton
 import triton.language as tl
 from triton.runtime.interpreter import InterpretedFunction
 
+from evenmatch.pairs._cuda._ptx import close_window, count_classes, count_pooled, open_window, slots_of
+
 __all__ = ["INTERPRETED", "count_tiles"]
 
 # adding 1.5·2²³ rounds a float32 below 2²² to a whole number, which then stands in the low bits
@@ -71,28 +73,43 @@ def _distances(products, left, right, left_part, right_part, dim, row, col, row_
 
 
 @triton.jit
-def _raise_best(best, value, mask):
-    """Raise stored scores; as integers in the order of the scores, so that the maximum is exact and atomic."""
-    bits = value.to(tl.int32, bitcast=True)
-    key = bits ^ ((bits >> 31) & _MAGNITUDE)
-    # a stale value read here is never too high
-    current = tl.load(best, mask=mask, other=_MAGNITUDE)
-    tl.atomic_max(best, key, mask=mask & (key > current), sem="relaxed")
+def _reordered(bits):
+    """Bits of float32 as int32 of the same order, and back."""
+    return bits ^ ((bits >> 31) & _MAGNITUDE)
 
 
 @triton.jit
-def _best(scores, same, valid, best, n_best, row, col, row_in, col_in, HALF: tl.constexpr, PURE: tl.constexpr):
-    """Raise the best scores of the rows of a tile and, within one set, its columns; negatives come first."""
-    negative = scores
-    if not PURE:
-        positive = tl.where(valid & same, scores, float("-inf"))
-        negative = tl.where(valid & (same == 0), scores, float("-inf"))
-        _raise_best(best + n_best + row, tl.max(positive, 1), row_in)
-        if HALF:
-            _raise_best(best + n_best + col, tl.max(positive, 0), col_in)
-    _raise_best(best + row, tl.max(negative, 1), row_in)
+def _raise(best, value, mask):
+    """Raise stored scores; as integers in the order of the scores, so that the maximum is exact and atomic."""
+    tl.atomic_max(best, _reordered(value.to(tl.int32, bitcast=True)), mask=mask, sem="relaxed")
+
+
+@triton.jit
+def _stored(best, mask):
+    """Stored scores; a stale one read here is never too high."""
+    return _reordered(tl.load(best, mask=mask, other=0)).to(tl.float32, bitcast=True)
+
+
+@triton.jit
+def _best(scores, best, row, col, row_in, col_in, HALF: tl.constexpr):
+    """Raise the best scores of the rows of a tile and, within one set, of its columns.
+
+    A record is rare once many scores were seen, and to look for one is cheaper than to reduce the tile.
+    """
+    limit = _stored(best + row, row_in)[:, None]
     if HALF:
-        _raise_best(best + col, tl.max(negative, 0), col_in)
+        limit = tl.minimum(limit, _stored(best + col, col_in)[None, :])
+    if tl.max(tl.max((scores > limit).to(tl.int32), 1), 0) > 0:  # pyright: ignore[reportOperatorIssue]
+        _raise(best + row, tl.max(scores, 1), row_in)
+        if HALF:
+            _raise(best + col, tl.max(scores, 0), col_in)
+
+
+@triton.jit
+def _bins(scores, scale, zero_bin, size):
+    """Bins of the grid, counted from the bin of score 0, where float32 is finest."""
+    bins = (scores * scale + _ROUND).to(tl.int32, bitcast=True) - _ROUND_BITS + zero_bin
+    return tl.minimum(tl.maximum(bins, 0), size - 1)
 
 
 @triton.jit
@@ -102,6 +119,8 @@ def _count(scores, same, valid, row_codes, col_codes, row_groups, col_groups, n_
     """Count a tile. Every table has two halves, first that of the negative pairs and then that of the positive ones."""
     bins = (scores * scale + _ROUND).to(tl.int32, bitcast=True) - _ROUND_BITS + zero_bin
     bins = tl.minimum(tl.maximum(bins, 0), size - 1)
+    # Triton moves values between threads before it counts them; let these be bins, not 64-bit addresses
+    bins = bins.to(tl.int64)
     if PURE:
         tl.atomic_add(pooled + bins, 1, sem="relaxed")
     else:
@@ -130,18 +149,22 @@ def _count(scores, same, valid, row_codes, col_codes, row_groups, col_groups, n_
 def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, row_groups, col_groups, row_squares,
                 col_squares, row0, col0, n_rows, n_cols, spans, n_tiles, pooled, copies, table, cells, width,
                 group_table, group_copies, group_cells, n_groups, best, n_best, rungs, splits, first, scale, zero_bin,
-                size, HALF: tl.constexpr, EUCLIDEAN: tl.constexpr, GROUPS: tl.constexpr, SPLITS: tl.constexpr,
-                PARTS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-                SPAN: tl.constexpr, PURE: tl.constexpr):  # fmt: skip
+                size, window_start, HALF: tl.constexpr, EUCLIDEAN: tl.constexpr, GROUPS: tl.constexpr,
+                SPLITS: tl.constexpr, PARTS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
+                SPAN: tl.constexpr, PURE: tl.constexpr, DIRECT: tl.constexpr):  # fmt: skip
     """Count the tiles of ``spans``; each program takes every ``num_programs``-th one.
 
     ``spans`` holds the first row and column of squares of ``SPAN × SPAN`` tiles, ``(n, 2)`` int32, within a block of
     rows that begins at sample ``row0`` and one of columns that begins at ``col0``. With ``HALF`` only pairs with
     column > row are counted. Samples are sorted by class, so in nearly every tile all pairs are negative and none is
     beyond an edge: these are counted with ``PURE``, which needs no masks, and the others in a second launch.
+    ``DIRECT`` counts them as `_ptx` does; groups, thresholds within bins and int64 tables it cannot.
     """
     pooled += (tl.program_id(0) % copies).to(tl.int64) * (2 * size)
     group_table += (tl.program_id(0) % group_copies).to(tl.int64) * (2 * group_cells)
+    window = window_start
+    if DIRECT:
+        window = open_window()
     for tile in range(tl.program_id(0), n_tiles, tl.num_programs(0)):
         span = tile // (SPAN * SPAN)
         within = tile - span * SPAN * SPAN
@@ -172,10 +195,24 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
             if EUCLIDEAN:
                 scores = _distances(scores, left, right, left_part, right_part, dim, row, col, row_squares,
                                     col_squares, valid, PARTS)  # fmt: skip
-            _best(scores, same, valid, best, n_best, row0 + row, col0 + col, row_in, col_in, HALF, PURE)
-            _count(scores, same, valid, codes_row, codes_col, groups_row, groups_col, n_groups, pooled, table,
-                   group_table, group_cells, cells, width, rungs, splits, first, scale, zero_bin, size, GROUPS, SPLITS,
-                   PURE)  # fmt: skip
+            if PURE:
+                _best(scores, best, row0 + row, col0 + col, row_in, col_in, HALF)
+            else:
+                negative = tl.where(valid & (same == 0), scores, float("-inf"))
+                positive = tl.where(valid & same, scores, float("-inf"))
+                _best(negative, best, row0 + row, col0 + col, row_in, col_in, HALF)
+                _best(positive, best + n_best, row0 + row, col0 + col, row_in, col_in, HALF)
+            if DIRECT:
+                bins = _bins(scores, scale, zero_bin, size)
+                count_pooled(bins, window, window_start, pooled)
+                slots = slots_of(bins, first, rungs)
+                count_classes(slots, (codes_row * width)[:, None], (codes_col * width)[None, :], table)
+            else:
+                _count(scores, same, valid, codes_row, codes_col, groups_row, groups_col, n_groups, pooled, table,
+                       group_table, group_cells, cells, width, rungs, splits, first, scale, zero_bin, size, GROUPS,
+                       SPLITS, PURE)  # fmt: skip
+    if DIRECT:
+        close_window(window, window_start, pooled)
 
 
 INTERPRETED = isinstance(count_tiles, InterpretedFunction)
