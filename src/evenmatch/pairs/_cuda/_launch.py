@@ -125,10 +125,9 @@ def window_start(problem: Problem, width: int) -> int:
     return int(np.argmax(below[width:] - below[:-width]))
 
 
-def can_count_directly(problem: Problem, ladder: Ladder, tally: Tally) -> bool:
+def can_count_directly(ladder: Ladder, tally: Tally) -> bool:
     """Whether a problem is one of those that ``_ptx`` counts; whether the device does so is another question."""
-    small = tally.table.element_size() == 4 and tally.table.shape[1] < 2**31
-    return small and problem.group_names is None and not ladder.splits.size
+    return tally.table.element_size() == 4 and tally.table.shape[1] < 2**31 and not ladder.splits.size
 
 
 def launch(

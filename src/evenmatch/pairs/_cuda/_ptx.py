@@ -1,10 +1,10 @@
 """Counting in the GPU's own instructions, where Triton has none for it.
 
 Triton's atomic addition moves every address to another thread first, branches around every masked lane, and cannot
-address shared memory. Three short pieces of PTX do what is wanted: a window of the pooled histogram in the shared
-memory of each program, so that most pairs need no trip to the L2 cache; the lookup of a class slot; and the two
-increments of a class table. They work on whole tiles without masks; `_triton.py` has the same in plain Triton for all
-others, for the interpreter, and for a GPU on which `direct_works` finds that these give other counts.
+address shared memory. Short pieces of PTX do what is wanted: a window of the pooled histogram in the shared
+memory of each program, so that most pairs need no trip to the L2 cache; the lookup of a class slot; and the
+increments of class and group tables. They work on whole tiles without masks; `_triton.py` has the same in plain Triton
+for all others, for the interpreter, and for a GPU on which these are found to give other counts.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 import triton
 import triton.language as tl
 
-__all__ = ["WINDOW", "close_window", "count_classes", "count_pooled", "open_window", "slots_of"]
+__all__ = ["WINDOW", "close_window", "count_classes", "count_groups", "count_pooled", "open_window", "slots_of"]
 
 # the bins in shared memory: 48 KiB, the most that a program may have beside what Triton itself asks for; a multiple
 # of 1 KiB, on which the tiles of the tensor cores must be aligned
@@ -65,6 +65,19 @@ _CLASSES: Any = tl.constexpr(
     }"""
 )
 
+_GROUPS: Any = tl.constexpr(
+    """{
+    .reg .pred kept; .reg .u32 at; .reg .u64 to;
+    setp.ge.s32 kept, $1, 0;
+    @!kept bra done;
+    add.u32 at, $1, $2;
+    mad.wide.u32 to, at, 8, $3;
+    red.relaxed.gpu.global.add.u64 [to], 1;
+    done:
+    mov.u32 $0, 0;
+    }"""
+)
+
 
 @triton.jit
 def open_window():
@@ -109,4 +122,12 @@ def count_classes(slots, of_row, of_col, table):
     """Count slots that are not -1 in the class table (int32), at the rows' and at the columns' offsets."""
     tl.inline_asm_elementwise(
         _CLASSES, "=r,r,r,r,l", [slots, of_row, of_col, table.to(tl.int64)], dtype=tl.int32, is_pure=False, pack=1
+    )
+
+
+@triton.jit
+def count_groups(slots, offset, table):
+    """Count slots that are not -1 in the group table (int64), at the offsets of pairs of groups."""
+    tl.inline_asm_elementwise(
+        _GROUPS, "=r,r,r,l", [slots, offset, table.to(tl.int64)], dtype=tl.int32, is_pure=False, pack=1
     )

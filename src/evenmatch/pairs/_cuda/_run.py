@@ -58,7 +58,8 @@ def count_cuda(
     shape, parts = shape_for(devices[0], PARTS[precision]), PARTS[precision]
     unit, largest = max(shape.rows, shape.cols), max(problem.rows.n, problem.cols.n)
     while True:
-        run = Pass(problem, ladder, devices, shape, parts, direct=_direct_works(str(devices[0]), precision))
+        direct = _direct_works(str(devices[0]), precision, problem.group_names is not None)
+        run = Pass(problem, ladder, devices, shape, parts, direct=direct)
         rows = min(block_rows or run.rows_that_fit(), largest)
         try:
             run.count(rows, threads or available_cores(), progress)
@@ -78,12 +79,13 @@ def count_cuda(
 
 
 @lru_cache(maxsize=64)
-def _direct_works(device: str, precision: str) -> bool:
+def _direct_works(device: str, precision: str, groups: bool = False) -> bool:
     """Whether a device counts a small problem in its own instructions as it does in plain Triton."""
     if device == "cpu":
         return False
     rng = np.random.default_rng(0)
-    data = EmbeddingSet.from_arrays(rng.normal(size=(1500, 64)).astype(np.float32), np.arange(1500) % 150)
+    vectors, order = rng.normal(size=(1500, 64)).astype(np.float32), np.arange(1500)
+    data = EmbeddingSet.from_arrays(vectors, order % 150, groups=order % 4 if groups else None)
     problem = Problem.build(data)
     ladder = Ladder.build(problem.grid, np.arange(20_000, 32_000, 100))
     counted = []
@@ -131,7 +133,7 @@ class Pass:
         self.tallies = [_tally(problem, ladder, device) for device in devices]
         # Triton's interpreter multiplies no bfloat16; float32 holds the same values
         self.storage = torch.float32 if devices[0].type == "cpu" else torch.bfloat16
-        direct = direct and can_count_directly(problem, ladder, self.tallies[0])
+        direct = direct and can_count_directly(ladder, self.tallies[0])
         self.window = window_start(problem, WINDOW.value - 1) if direct else None
         self.lock = threading.Lock()
         self.stop = threading.Event()

@@ -9,7 +9,7 @@ import triton
 import triton.language as tl
 from triton.runtime.interpreter import InterpretedFunction
 
-from evenmatch.pairs._cuda._ptx import close_window, count_classes, count_pooled, open_window, slots_of
+from evenmatch.pairs._cuda._ptx import close_window, count_classes, count_groups, count_pooled, open_window, slots_of
 
 __all__ = ["INTERPRETED", "count_tiles"]
 
@@ -158,7 +158,7 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
     rows that begins at sample ``row0`` and one of columns that begins at ``col0``. With ``HALF`` only pairs with
     column > row are counted. Samples are sorted by class, so in nearly every tile all pairs are negative and none is
     beyond an edge: these are counted with ``PURE``, which needs no masks, and the others in a second launch.
-    ``DIRECT`` counts them as `_ptx` does; groups, thresholds within bins and int64 tables it cannot.
+    ``DIRECT`` counts them as `_ptx` does; thresholds within bins and int64 tables it cannot.
     """
     pooled += (tl.program_id(0) % copies).to(tl.int64) * (2 * size)
     group_table += (tl.program_id(0) % group_copies).to(tl.int64) * (2 * group_cells)
@@ -207,6 +207,9 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
                 count_pooled(bins, window, window_start, pooled)
                 slots = slots_of(bins, first, rungs)
                 count_classes(slots, (codes_row * width)[:, None], (codes_col * width)[None, :], table)
+                if GROUPS:
+                    offset = (groups_row[:, None] * n_groups + groups_col[None, :]) * width
+                    count_groups(slots, offset, group_table)
             else:
                 _count(scores, same, valid, codes_row, codes_col, groups_row, groups_col, n_groups, pooled, table,
                        group_table, group_cells, cells, width, rungs, splits, first, scale, zero_bin, size, GROUPS,
