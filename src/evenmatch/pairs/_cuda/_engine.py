@@ -32,8 +32,8 @@ class CudaEngine:
     in cosine):
 
     - ``"exact"``: numbers are split into three bfloat16 parts, which hold all 24 bits of a float32, and six of the
-      nine products of parts are added in float32. Those left out are below 2⁻²³; rounding adds at most 2⁻²¹ within 64
-      dimensions and 2⁻²⁴ for each 64 dimensions that are added up: 1.1e-6 at d = 512 where every rounding errs to the
+      nine products of parts are added in float32. Those left out are below 2⁻²³; rounding adds at most 2⁻²¹ within 32
+      dimensions and 2⁻²⁴ for each 32 dimensions that are added up: 1.6e-6 at d = 512 where every rounding errs to the
       same side, and about 3e-8 for usual embeddings. This is the accuracy of a float32 product.
     - ``"fast"``: numbers are rounded to bfloat16 first, to within 2⁻⁸ each: at most 2⁻⁷ + 2⁻¹⁶ = 7.9e-3, and about
       2.3e-3 / √d for usual embeddings, which is two steps of the grid at d = 512.

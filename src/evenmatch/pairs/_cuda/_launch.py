@@ -58,7 +58,7 @@ def shape_for(device: torch.device, parts: int) -> Shape:
     programs = 2 * properties.multi_processor_count
     if (properties.major, properties.minor) not in ((8, 0), (9, 0), (10, 0), (10, 3)):
         # 99 KiB of shared memory a program, of which the window takes 48
-        return Shape(64, 64, 64 if parts == 1 else 16, span=32, warps=4, stages=2, programs=programs, pairs=2**32)
+        return Shape(64, 64, 64 if parts == 1 else 32, span=32, warps=4, stages=2, programs=programs, pairs=2**32)
     if parts == 1:
         # two programs a multiprocessor: one multiplies while the other counts
         return Shape(128, 128, 64, span=16, warps=8, stages=2, programs=programs, pairs=2**34, registers=128)
