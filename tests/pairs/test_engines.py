@@ -11,4 +11,6 @@ from evenmatch.pairs import ENGINES
 class TestEngines(EngineContract):
     @pytest.fixture(params=sorted(ENGINES))
     def engine(self, request) -> str:
+        if request.param == "cuda":
+            pytest.importorskip("triton", reason="engine 'cuda' needs evenmatch[gpu]")
         return request.param

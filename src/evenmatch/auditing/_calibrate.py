@@ -82,7 +82,8 @@ def calibrate(
         ref: a gallery, ``(m, d)`` or an `EmbeddingSet`: pairs are then those across the two.
         ref_labels: ``(m,)`` its labels.
         metric: ``"cosine"`` (the default) or ``"euclidean"``; that of an audit is its own.
-        device: ``"auto"`` or ``"cpu"``.
+        device: ``"auto"`` (an NVIDIA GPU if torch sees one, else the CPU), ``"cpu"``, ``"cuda"`` (all GPUs) or
+            ``"cuda:1"``.
         engine: a pair engine or its name; by default the best for the device.
         threads: CPU threads; by default one a core.
         progress: True for a bar on stderr, or a function of the share done in [0, 1].

@@ -29,6 +29,7 @@ def audit(
     k: Annotated[str, typer.Option("--k", help="Neighbours for recall@k, as 1,5,10.")] = "1",
     map_at_r: Annotated[bool, typer.Option("--map-at-r", help="Also compute MAP@R.")] = False,
     threshold: Annotated[str, typer.Option("--thresholds", help="Also count every class at these scores.")] = "",
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:0.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
@@ -83,6 +84,7 @@ def audit(
         k=tuple(int(value) for value in neighbours),
         map_at_r=map_at_r,
         thresholds=thresholds,
+        device=device,
         threads=threads,
         progress=sys.stderr.isatty(),
     )

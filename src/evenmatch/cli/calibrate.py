@@ -34,6 +34,7 @@ def calibrate(
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,
     probability: Annotated[str, typer.Option(help="isotonic, beta, platt, temperature or none.")] = "isotonic",
     metric: Annotated[str | None, typer.Option(help="cosine (the default), or euclidean (score -‖x-y‖).")] = None,
+    device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:0.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
     out: Annotated[Path, typer.Option(help="Where to write the operating point.")] = Path("point.json"),
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
@@ -69,6 +70,7 @@ def calibrate(
         probability=None if probability == "none" else probability,
         ref=references,
         metric=metric,
+        device=device,
         threads=threads,
         progress=sys.stderr.isatty(),
     )

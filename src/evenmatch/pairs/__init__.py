@@ -2,6 +2,7 @@
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine
+from evenmatch.pairs._cuda import CudaEngine, gpu_visible
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
@@ -11,6 +12,7 @@ from evenmatch.pairs._unlabeled import UnlabeledCounts, count_unlabeled
 __all__ = [
     "ENGINES",
     "CpuEngine",
+    "CudaEngine",
     "Engine",
     "ExtremePair",
     "GroupCounts",
@@ -21,6 +23,7 @@ __all__ = [
     "count_pairs",
     "count_unlabeled",
     "extreme_pairs",
+    "gpu_visible",
     "make_engine",
     "nearest_neighbours",
 ]

@@ -13,7 +13,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from evenmatch.errors import InputError
-from evenmatch.pairs._counts import GroupCounts, PairCounts
+from evenmatch.pairs._assemble import assemble
+from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._kernel import count_tile, euclidean_tile
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
@@ -222,49 +223,4 @@ def count_cpu(
     del tallies
     if progress is not None:
         progress(1.0)
-    return _result(problem, ladder, run.total)
-
-
-def _result(problem: Problem, ladder: Ladder, total: _Tally) -> PairCounts:
-    """Turn slots into accepted counts, in place, and put the samples back into their own order."""
-    n_classes, width = problem.classes.size, ladder.width
-    arrays = total.arrays
-
-    def accepted(name: str, rows: int) -> np.ndarray:
-        table = arrays[name].reshape(rows, width)
-        for at in range(0, rows, 4096):  # a part at a time, so that no second table is made
-            part = table[at : at + 4096]
-            part[:] = np.cumsum(part[:, ::-1], axis=1)[:, ::-1]
-        return table[:, 1:]
-
-    groups = None
-    if problem.group_names is not None:
-        n_groups = problem.group_names.size
-        parts = list(problem.group_totals())
-        for name in ("group_pos", "group_neg"):
-            matrix = accepted(name, n_groups**2).reshape(n_groups, n_groups, -1)
-            if problem.half:
-                matrix = matrix + matrix.transpose(1, 0, 2) * (1 - np.eye(n_groups, dtype=np.int64))[:, :, None]
-            parts.append(matrix)
-        sizes = np.bincount(problem.rows.groups, minlength=n_groups)
-        groups = GroupCounts(problem.group_names, *parts, sizes=sizes, directed=not problem.half)
-    best_positive, best_negative, codes = (np.empty(problem.rows.n, dtype) for dtype in ("f4", "f4", "i8"))
-    best_positive[problem.rows.order] = total.best_pos
-    best_negative[problem.rows.order] = total.best_neg
-    codes[problem.rows.order] = problem.rows.codes
-    positives, negatives = problem.class_totals()
-    return PairCounts(
-        grid=problem.grid,
-        classes=problem.classes,
-        thresholds=ladder.thresholds,
-        positives=positives,
-        negatives=negatives,
-        positives_accepted=accepted("table_pos", n_classes),
-        negatives_accepted=accepted("table_neg", n_classes),
-        pooled_positives=arrays["pooled_pos"],
-        pooled_negatives=arrays["pooled_neg"],
-        best_positive=best_positive,
-        best_negative=best_negative,
-        codes=codes,
-        groups=groups,
-    )
+    return assemble(problem, ladder, run.total.arrays, run.total.best_pos, run.total.best_neg)
