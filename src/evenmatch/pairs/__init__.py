@@ -2,6 +2,7 @@
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine
+from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
@@ -10,6 +11,7 @@ from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 __all__ = [
     "ENGINES",
     "CpuEngine",
+    "DaskEngine",
     "Engine",
     "ExtremePair",
     "GroupCounts",
