@@ -10,5 +10,9 @@ from evenmatch.pairs import ENGINES
 
 class TestEngines(EngineContract):
     @pytest.fixture(params=sorted(ENGINES))
-    def engine(self, request) -> str:
-        return request.param
+    def engine(self, request):
+        if request.param == "dask":
+            with request.getfixturevalue("dask_client").as_current():
+                yield "dask"
+        else:
+            yield request.param

@@ -92,7 +92,7 @@ class Checkpoint:
             return None
         facts = _facts(self.path)
         try:
-            with np.load(self.path, allow_pickle=False) as archive:
+            with self.path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
                 arrays = {name: archive[name] for name in archive.files if name != "facts"}
         except Exception as error:
             raise _damaged(self.path) from error
@@ -118,7 +118,8 @@ class Checkpoint:
 
 def _facts(path: Path) -> dict[str, Any]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        # opened here because numpy leaves a damaged file open
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as archive:
             facts = json.loads(str(archive["facts"]))
     except Exception as error:
         raise _damaged(path) from error

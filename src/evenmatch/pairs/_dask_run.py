@@ -36,6 +36,7 @@ __all__ = ["count_on_cluster"]
 _LOGGER = logging.getLogger("evenmatch.dask")
 _FAN_IN = 4
 _SAVE_SHARE = 0.05
+_ANSWER_SECONDS = 10
 _PATIENCE_SECONDS = 60
 
 
@@ -53,6 +54,7 @@ def count_on_cluster(
     if grid is not None and done is not None and len(done.parts) == len(grid.parts):
         return whole(problem, grid, ladder, done)
     with _client(engine) as client:
+        _require_same_version(client)
         threads = client.nthreads()
         _LOGGER.info("counting on %d workers with %d threads", len(threads), sum(threads.values()))
         _LOGGER.info("dashboard (with bokeh installed): %s", client.dashboard_link)
@@ -78,7 +80,7 @@ class _Run:
 
     def __init__(
         self,
-        client: Client,
+        client: Any,
         name: str,
         grid: BlockGrid,
         done: PartCounts | None,
@@ -103,14 +105,14 @@ class _Run:
             self.client.submit(run_part, self.name, part, key=f"{self.name}-part-{part[0]}-{part[1]}"): part
             for part in left
         }
-        for future in as_completed(list(self.counting)):
+        for future in as_completed(list(self.counting), loop=self.client.loop):
             self._require_good(future)
             pairs_done += self.grid.pairs(self.counting.pop(future))
             self._keep(future)
             self._report(pairs_done / pairs)
-            if self.checkpoint is not None and self.counting:
-                if self.save_seconds <= _SAVE_SHARE * (time.monotonic() - self.saved_at):
-                    self._save()
+            rested = self.save_seconds <= _SAVE_SHARE * (time.monotonic() - self.saved_at)
+            if self.checkpoint is not None and self.counting and rested:
+                self._save()
         self._save()
         assert self.total is not None
         return self.total
@@ -150,7 +152,7 @@ class _Run:
         self.save_seconds = self.saved_at - started
 
     def _require_good(self, future: Future) -> None:
-        error = future.exception()
+        error: Any = future.exception()
         if error is None:
             return
         if isinstance(error, KilledWorker):
@@ -174,11 +176,11 @@ class _Run:
 
 
 @contextmanager
-def _client(engine: DaskEngine) -> Iterator[Client]:
+def _client(engine: DaskEngine) -> Iterator[Any]:  # a Client, whose types say that each call may be asynchronous
     """The client of a running cluster, or of one that lasts as long as the context."""
     if engine.scheduler is not None:
         try:
-            client = Client(engine.scheduler, set_as_default=False, timeout=10)
+            client = Client(engine.scheduler, set_as_default=False, timeout=_ANSWER_SECONDS)
         except (OSError, ValueError, TimeoutError) as error:
             raise InputError(
                 f"no Dask scheduler answers at {engine.scheduler} ({error}); start one with: dask scheduler"
@@ -221,6 +223,17 @@ def _require_workers(client: Client) -> None:
             f"the Dask scheduler at {client.scheduler.address if client.scheduler else '?'} has no workers; start "
             "some with: dask worker"
         ) from error
+
+
+def _require_same_version(client: Any) -> None:
+    found = client.get_versions(packages=["evenmatch"])
+    ours = found["client"]["packages"].get("evenmatch")
+    for address, facts in found["workers"].items():
+        theirs = facts["packages"].get("evenmatch")
+        if theirs != ours:
+            raise InputError(
+                f"worker {address} has evenmatch {theirs or '(none)'} but this process {ours}; install the same version"
+            )
 
 
 def _travelling(problem: Problem) -> Problem:

@@ -15,15 +15,14 @@ import numpy as np
 from distributed import WorkerPlugin, get_worker
 from threadpoolctl import threadpool_limits
 
-from evenmatch import __version__
 from evenmatch.embeddings import EmbeddingSet
-from evenmatch.errors import EvenmatchError, InputError
+from evenmatch.errors import EvenmatchError
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
 from evenmatch.pairs._problem import Problem
 
-__all__ = ["Host", "Job", "merge_parts", "run_part"]
+__all__ = ["Host", "Job", "merge_parts", "run_part", "without_labels"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,20 +52,18 @@ class Host(WorkerPlugin):
     def __init__(self, name: str, job: Job) -> None:
         self.name = name
         self._payload = pickle.dumps(job)
-        self._version = __version__
 
     def setup(self, worker: Any) -> None:  # noqa: ARG002
         """Unpack the job, and hold the BLAS to one thread: Dask's threads are the parallel ones."""
-        if self._version != __version__:
-            raise InputError(f"a worker has evenmatch {__version__} but the client {self._version}; install the same")
         with Host._lock:
             job, users = Host._jobs.get(self.name, (None, 0))
             if job is None:
                 job = pickle.loads(self._payload)
                 for side in (job.problem.rows, job.problem.cols):
                     side.source.vectors[:1]  # is the file here?
-            if not Host._jobs:
+            if not Host._jobs:  # held by this thread, the worker's event loop, from the first job to the last
                 Host._blas = threadpool_limits(1, "blas")
+                Host._blas.__enter__()
             Host._jobs[self.name] = job, users + 1
 
     def teardown(self, worker: Any) -> None:  # noqa: ARG002
@@ -79,7 +76,7 @@ class Host(WorkerPlugin):
             if users > 1:
                 Host._jobs[self.name] = job, users - 1
             if not Host._jobs:
-                Host._blas.restore_original_limits()
+                Host._blas.__exit__(None, None, None)
 
     @classmethod
     def job(cls, name: str) -> Job:
