@@ -10,7 +10,11 @@ from evenmatch.pairs import ENGINES
 
 class TestEngines(EngineContract):
     @pytest.fixture(params=sorted(ENGINES))
-    def engine(self, request) -> str:
+    def engine(self, request):
         if request.param == "cuda":
             pytest.importorskip("triton", reason="engine 'cuda' needs evenmatch[gpu]")
-        return request.param
+        if request.param == "dask":
+            with request.getfixturevalue("dask_client").as_current():
+                yield "dask"
+        else:
+            yield request.param

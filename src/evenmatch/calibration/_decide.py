@@ -99,8 +99,9 @@ def _side(values: Any, name: str, metric: str, dim: int) -> EmbeddingSet:
 def _ready(side: EmbeddingSet, metric: str, gallery: EmbeddingSet) -> np.ndarray:
     """Vectors whose float32 products give the score: unit length, or moved to the middle of the gallery."""
     if metric == "cosine":
-        return np.ascontiguousarray(side.vectors / side.norms[:, None], dtype=np.float32)
-    return np.ascontiguousarray(side.vectors - gallery.vectors.mean(axis=0, dtype=np.float64), dtype=np.float32)
+        return np.ascontiguousarray(np.asarray(side.vectors) / side.norms[:, None], dtype=np.float32)
+    middle = np.asarray(gallery.vectors).mean(axis=0, dtype=np.float64)
+    return np.ascontiguousarray(np.asarray(side.vectors) - middle, dtype=np.float32)
 
 
 def _squared_reach(left: np.ndarray, right: np.ndarray, threshold: float) -> float:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from evenmatch.cli._cluster import choose_engine, resumable
 from evenmatch.cli._options import check_limits, numbers, parse_limits, print_json, write_csv
 
 __all__ = ["audit"]
@@ -16,7 +17,10 @@ _LIMITS = ["opis", "eps_opis", "eer", "far", "frr", "threshold"]
 
 
 def audit(
-    file: Annotated[Path, typer.Argument(help="Embeddings: .npz, .npy (with --labels), .parquet or .safetensors.")],
+    file: Annotated[
+        Path,
+        typer.Argument(help="Embeddings: .npz, .npy (with --labels), .parquet, .safetensors, or a folder of shards."),
+    ],
     labels: Annotated[Path | None, typer.Option(help="Labels: .npy, .csv, .txt or .parquet, one a row.")] = None,
     groups: Annotated[Path | None, typer.Option(help="Groups (domain, site, …), in a file like --labels.")] = None,
     ref: Annotated[Path | None, typer.Option(help="A gallery: pairs are then those between FILE and it.")] = None,
@@ -31,6 +35,13 @@ def audit(
     threshold: Annotated[str, typer.Option("--thresholds", help="Also count every class at these scores.")] = "",
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:0.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="What counts the pairs: cpu, or dask for processes and clusters.")
+    ] = None,
+    scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler, as tcp://10.0.0.1:8786.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Dask: processes on this machine; by default one a core.")] = None,
+    checkpoint: Annotated[Path | None, typer.Option(help="Dask: folder that keeps what has been counted.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Dask: continue from --checkpoint.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
@@ -57,6 +68,8 @@ def audit(
     evenmatch audit embeddings.parquet --fail-above opis=0.02 --csv by_class.csv
 
     evenmatch audit photos.npz --html report.html --images photos/
+
+    evenmatch audit shards/ --scheduler tcp://10.0.0.1:8786 --checkpoint counted/
     """
     limits = parse_limits(fail_above or [], _LIMITS)
     rates, neighbours, thresholds = numbers(far, "--far"), numbers(k, "--k"), numbers(threshold, "--thresholds")
@@ -69,25 +82,28 @@ def audit(
         raise typer.BadParameter("images are shown in the report; give --html report.html, too", param_hint="--images")
     if ref is None and (ref_labels is not None or ref_groups is not None):
         raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
+    chosen = choose_engine(engine, scheduler, workers, checkpoint, resume, threads=threads)
 
     import evenmatch as em
 
     queries = em.load(file, labels=labels, groups=groups)
     references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
-    result = em.audit(
-        queries,
-        ref=references,
-        metric=metric,
-        far=(rates[0], rates[1]),
-        beta=beta,
-        eps=eps,
-        k=tuple(int(value) for value in neighbours),
-        map_at_r=map_at_r,
-        thresholds=thresholds,
-        device=device,
-        threads=threads,
-        progress=sys.stderr.isatty(),
-    )
+    with resumable(checkpoint):
+        result = em.audit(
+            queries,
+            ref=references,
+            metric=metric,
+            far=(rates[0], rates[1]),
+            beta=beta,
+            eps=eps,
+            k=tuple(int(value) for value in neighbours),
+            map_at_r=map_at_r,
+            thresholds=thresholds,
+            device=device,
+            threads=threads,
+            engine=chosen,
+            progress=sys.stderr.isatty(),
+        )
     summary = result.summary()
     if save is not None:
         result.save(save)

@@ -10,6 +10,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from evenmatch.embeddings._atomic import atomic_path
+from evenmatch.embeddings._folder import read_folder
 from evenmatch.embeddings._guard import require_file
 from evenmatch.embeddings._label_files import read_label_file
 from evenmatch.embeddings._npz import read_npy, read_npz, write_npz
@@ -17,11 +18,12 @@ from evenmatch.embeddings._parquet import read_parquet, write_parquet
 from evenmatch.embeddings._roles import ROLES, Column, Role
 from evenmatch.embeddings._safetensors import read_safetensors, write_safetensors
 from evenmatch.embeddings._set import EmbeddingSet
+from evenmatch.embeddings._shards import ShardedVectors
 from evenmatch.errors import InputError
 
 __all__ = ["load", "save"]
 
-_Reader = Callable[[Path, frozenset[Role]], tuple[NDArray[Any], dict[Role, Column]]]
+_Reader = Callable[[Path, frozenset[Role]], tuple[NDArray[Any] | ShardedVectors, dict[Role, Column]]]
 
 
 def _read_npy(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dict[Role, Column]]:
@@ -53,7 +55,7 @@ def load(
     ids: Any = None,
     name: str | None = None,
 ) -> EmbeddingSet:
-    """Read a file of embeddings and return it as a validated set.
+    """Read a file or a folder of embeddings and return it as a validated set.
 
     path: one of
         `.npz` with keys `embeddings`, `labels` and optionally `groups`, `ids`;
@@ -61,10 +63,20 @@ def load(
         `.parquet` with a list column `embedding`, a column `label` and optionally `group`, `id`;
         `.safetensors` with a tensor `embeddings`, and `labels`, `groups`, `ids` as integer tensors or as JSON lists in
         the metadata. bfloat16 is read as float32.
-    labels: a file (`.npy`, `.csv`, `.txt`, `.parquet`) or `(n,)` values, in place of what `path` holds. A label file
-        with columns `group` and `id` supplies those too.
+        a folder of `.npy` shards, which follow each other in the natural order of their names (`img_emb_2` before
+        `img_emb_10`). Labels lie beside them: in one file `labels.*` for all rows, or in one for each shard, which has
+        the shard's own name (`00002.npy`, `00002.parquet`) or its number (`img_emb_2.npy`, `labels_2.csv` or
+        `metadata_2.parquet`);
+        a folder of `.parquet` shards with the columns of a single one. Their lists are decoded once into a temporary
+        file (see `tempfile`; TMPDIR chooses the disk), which is removed with the set.
+        The vectors of a folder stay on disk: see `ShardedVectors`.
+    labels: a file (`.npy`, `.csv`, `.txt`, `.parquet`), a folder of such files in natural order, or `(n,)` values, in
+        place of what `path` holds. A label file with columns `group` and `id` supplies those too.
     groups, ids: likewise.
     name: what to call the set in reports; by default the file's name without suffix.
+
+    Everything is looked at once, a block at a time: memory is that of the labels and 16 bytes a row, beside the vectors
+    themselves for `.npz`, `.safetensors` and a single `.parquet`.
 
     Singular and plural column names are both understood. Nothing is ever unpickled. Raises `InputError`, naming the
     file, if it is missing, unreadable, damaged, of an unknown kind, or if its content is not a valid set.
@@ -77,12 +89,12 @@ def load(
     EmbeddingSet(name='parts', n=3, dim=3, dtype=float64, classes=2)
     """
     path = Path(path)
-    reader = READERS.get(path.suffix.lower())
-    if path.is_dir():
-        require_file(path)
+    folder = path.is_dir()
+    reader = read_folder if folder else READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(READERS)}")
-    require_file(path)
+        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(READERS)}, or a folder")
+    if not folder:
+        require_file(path)
     given = _given(labels=labels, groups=groups, ids=ids)
     vectors, columns = reader(path, frozenset(role for role in ROLES if role not in given))
     columns |= given
@@ -92,7 +104,7 @@ def load(
             columns["labels"],
             groups=columns.get("groups"),
             ids=columns.get("ids"),
-            name=path.stem if name is None else name,
+            name=(path.absolute().name if folder else path.stem) if name is None else name,
         )
     except InputError as error:
         sources = "".join(

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from evenmatch.embeddings._guard import reading, require_file
+from evenmatch.embeddings._joined import joined, natural
 from evenmatch.embeddings._npz import read_npy
 from evenmatch.embeddings._parquet import read_parquet_columns
 from evenmatch.embeddings._roles import ROLES, Column, Role, find, missing, singular
@@ -23,21 +24,21 @@ _KNOWN_HEADERS = {name for role in ROLES for name in (role, singular(role))}
 def read_label_file(path: Path, role: Role) -> dict[Role, Column]:
     """Return the column `role` of a file, and for a label file also its groups and ids if it has them.
 
-    path: `.npy` (1-d), `.txt` (one a line), `.csv` (a header row, or one column without) or `.parquet`.
+    path: `.npy` (1-d), `.txt` (one a line), `.csv` (a header row, or one column without) or `.parquet`; or a folder
+        of such files, which follow each other in the natural order of their names (2 before 10).
     role: what the file was named for: "labels", "groups" or "ids".
 
     Text stays text, except that a column in which every entry is a canonical integer (`7`, not `007`) becomes int.
     Raises `InputError` for a file that cannot be read or has no such column.
     """
-    readers: dict[str, Callable[[Path, Role], dict[Role, Column]]] = {
-        ".npy": lambda path, role: {role: read_npy(path, mmap=False)},
-        ".txt": lambda path, role: {role: _typed(_read_lines(path), path, role)},
-        ".csv": _read_csv,
-        ".parquet": _read_parquet,
-    }
-    reader = readers.get(path.suffix.lower())
+    if path.is_dir():
+        files = [file for file in natural(path) if file.suffix.lower() in _READERS]
+        if not files:
+            raise InputError(f"{path} holds no file with {role}; use {', '.join(_READERS)}, one for each shard")
+        return joined(files, [read_label_file(file, role) for file in files])
+    reader = _READERS.get(path.suffix.lower())
     if reader is None:
-        raise InputError(f"{path} has no known suffix for {role}; use one of {', '.join(readers)}")
+        raise InputError(f"{path} has no known suffix for {role}; use one of {', '.join(_READERS)}")
     require_file(path)
     return reader(path, role)
 
@@ -104,3 +105,11 @@ def _read_parquet(path: Path, role: Role) -> dict[Role, Column]:
     if len(columns) == 1:
         return {role: next(iter(columns.values()))()}
     return {found: columns[name]() for found, name in _positions(path, list(columns), role).items()}
+
+
+_READERS: dict[str, Callable[[Path, Role], dict[Role, Column]]] = {
+    ".npy": lambda path, role: {role: read_npy(path, mmap=False)},
+    ".txt": lambda path, role: {role: _typed(_read_lines(path), path, role)},
+    ".csv": _read_csv,
+    ".parquet": _read_parquet,
+}

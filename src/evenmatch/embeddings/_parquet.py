@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,14 @@ if TYPE_CHECKING:
 
     from evenmatch.embeddings._set import EmbeddingSet
 
-__all__ = ["read_parquet", "read_parquet_columns", "write_parquet"]
+__all__ = [
+    "embedding_and_columns",
+    "matrix_blocks",
+    "matrix_dtype",
+    "read_parquet",
+    "read_parquet_columns",
+    "write_parquet",
+]
 
 _KIND = "a .parquet table"
 _JSON = {b"evenmatch": b"json"}  # on a text column: each cell is JSON, for values of mixed types
@@ -31,14 +39,19 @@ def read_parquet(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dic
     import pyarrow.parquet as pq
 
     with reading(path, _KIND), pq.ParquetFile(path) as file:
-        names = file.schema_arrow.names
-        name = find(names, "embeddings")
-        if name is None:
-            raise missing(path, "column 'embedding'", names, "give the list column that name")
-        if "labels" in wanted and find(names, "labels") is None:
-            raise missing(path, "column 'label'", names, "add it, or name a label file")
-        columns = pick(names, wanted, lambda column: _column(path, file, column))
+        name, columns = embedding_and_columns(path, file, wanted)
         return _matrix(path, file, name), columns
+
+
+def embedding_and_columns(path: Path, file: Any, wanted: frozenset[Role]) -> tuple[str, dict[Role, Column]]:
+    """Return the name of the list column of an open file, and the wanted columns."""
+    names = file.schema_arrow.names
+    name = find(names, "embeddings")
+    if name is None:
+        raise missing(path, "column 'embedding'", names, "give the list column that name")
+    if "labels" in wanted and find(names, "labels") is None:
+        raise missing(path, "column 'label'", names, "add it, or name a label file")
+    return name, pick(names, wanted, lambda column: _column(path, file, column))
 
 
 def read_parquet_columns(path: Path) -> dict[str, Any]:
@@ -58,38 +71,53 @@ def read_parquet_columns(path: Path) -> dict[str, Any]:
 
 
 def _matrix(path: Path, file: Any, name: str) -> NDArray[Any]:
+    matrix: NDArray[Any] | None = None
+    start = 0
+    for block in matrix_blocks(path, file, name):
+        if matrix is None:
+            matrix = np.empty((file.metadata.num_rows, block.shape[1]), dtype=block.dtype)
+        matrix[start : start + len(block)] = block
+        start += len(block)
+    return np.empty((0, 0), dtype=np.float32) if matrix is None else matrix
+
+
+def matrix_dtype(path: Path, file: Any, name: str) -> np.dtype:
+    """Return the dtype of a list column's values. Raises `InputError` if it is not a list of floats."""
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     kind = file.schema_arrow.field(name).type
     if not (pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)):
         raise InputError(f"column {name!r} of {path} has type {kind}; it must be a list of floats, one list per row")
     if not pa.types.is_floating(kind.value_type):
         raise InputError(f"column {name!r} of {path} is a {kind}; embeddings must be floating point")
-    matrix: NDArray[Any] | None = None
-    start = 0
-    # Batch by batch: beside the matrix itself only one batch is in memory.
+    return np.dtype(kind.value_type.to_pandas_dtype())
+
+
+def matrix_blocks(path: Path, file: Any, name: str) -> Iterator[NDArray[Any]]:
+    """Yield the lists of a column as matrices of some thousand rows, all of one width; one at a time is in memory."""
+    import pyarrow.compute as pc
+
+    matrix_dtype(path, file, name)
+    width, start = 0, 0
     for batch in file.iter_batches(batch_size=8192, columns=[name]):
         lists = batch.column(0)
         _refuse_null(path, name, lists, start)
         lengths = np.asarray(pc.call_function("list_value_length", [lists]))
-        if matrix is None and len(lengths):
-            matrix = np.empty((file.metadata.num_rows, int(lengths[0])), dtype=kind.value_type.to_pandas_dtype())
-        if matrix is None:
+        if not len(lengths):
             continue
-        if (lengths != matrix.shape[1]).any():
-            row = int(np.argmax(lengths != matrix.shape[1]))
+        width = width if start else int(lengths[0])
+        if (lengths != width).any():
+            row = int(np.argmax(lengths != width))
             raise InputError(
                 f"row {start + row} of column {name!r} in {path} has {lengths[row]} values but row 0 has "
-                f"{matrix.shape[1]}; all embeddings must have the same length"
+                f"{width}; all embeddings must have the same length"
             )
         values = lists.flatten()
         if values.null_count:
-            row = int(np.argmax(~np.asarray(values.is_valid()))) // matrix.shape[1]
+            row = int(np.argmax(~np.asarray(values.is_valid()))) // width
             raise InputError(f"row {start + row} of column {name!r} in {path} has a missing value; drop or repair it")
-        matrix[start : start + len(lists)] = values.to_numpy(zero_copy_only=False).reshape(len(lists), matrix.shape[1])
+        yield values.to_numpy(zero_copy_only=False).reshape(len(lists), width)
         start += len(lists)
-    return np.empty((0, 0), dtype=np.float32) if matrix is None else matrix
 
 
 def _column(path: Path, file: Any, name: str) -> Column:

@@ -14,6 +14,7 @@ from evenmatch.embeddings._classes import factorize
 from evenmatch.embeddings._labels import as_column
 from evenmatch.embeddings._pairable import require_pairs
 from evenmatch.embeddings._rows import as_rows
+from evenmatch.embeddings._shards import ShardedVectors
 from evenmatch.embeddings._vectors import as_vectors, row_blocks, row_norms
 from evenmatch.errors import InputError
 
@@ -24,7 +25,8 @@ __all__ = ["EmbeddingSet"]
 class EmbeddingSet:
     """Embeddings and their labels, validated once; make one with `EmbeddingSet.from_arrays` or `load`.
 
-    vectors: `(n, d)` float16, float32 or float64, as given and not copied; a memory map stays a memory map.
+    vectors: `(n, d)` float16, float32 or float64, as given and not copied; a memory map stays a memory map, and the
+        shards of a folder stay files (`ShardedVectors`: index rows, or make it an array with `numpy.asarray`).
     labels: `(n,)` the class of each row, in its native dtype, or objects where types are mixed.
     groups: `(n,)` a second label per row (domain, site, script, demographic), or None.
     ids: `(n,)` a unique name per row, or None.
@@ -42,7 +44,7 @@ class EmbeddingSet:
     (4, 4, ['ann', 'bob'], [0, 1, 0, 1])
     """
 
-    vectors: NDArray[Any]
+    vectors: NDArray[Any] | ShardedVectors
     labels: NDArray[Any]
     groups: NDArray[Any] | None
     ids: NDArray[Any] | None
@@ -130,7 +132,7 @@ class EmbeddingSet:
     def subset(self, rows: Any, name: str | None = None) -> EmbeddingSet:
         """Return the set of the given rows, in the given order.
 
-        rows: boolean mask `(n,)`, integer indices, or a slice (which copies nothing).
+        rows: boolean mask `(n,)`, integer indices, or a slice (which copies nothing; nor do shards in any case).
         name: name of the new set; by default the old one.
 
         Raises `InputError` if the rows are none, out of range, of another dtype, or repeat an id.
@@ -147,8 +149,9 @@ class EmbeddingSet:
         group_names = group_codes = None
         if self.group_names is not None and self.group_codes is not None:
             group_names, group_codes = _kept(self.group_names, self.group_codes[index])
+        vectors = self.vectors
         return EmbeddingSet(
-            vectors=self.vectors[index],
+            vectors=vectors.select(index) if isinstance(vectors, ShardedVectors) else vectors[index],
             labels=_frozen(self.labels[index]),
             groups=None if self.groups is None else _frozen(self.groups[index]),
             ids=None if ids is None else _frozen(ids),

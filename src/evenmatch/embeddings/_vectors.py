@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from evenmatch.embeddings._shards import ShardedVectors
 from evenmatch.errors import InputError
 
 __all__ = ["as_vectors", "row_blocks", "row_norms", "to_numpy"]
@@ -38,12 +39,12 @@ def to_numpy(values: Any, what: str) -> NDArray[Any]:
     return array.astype(np.float32) if array.dtype.name == "bfloat16" else array
 
 
-def as_vectors(embeddings: Any) -> NDArray[Any]:
-    """Return embeddings as an `(n, d)` array of float16, float32 or float64; a memory map stays one.
+def as_vectors(embeddings: Any) -> NDArray[Any] | ShardedVectors:
+    """Return embeddings as an `(n, d)` array of float16, float32 or float64; maps and shards stay what they are.
 
     Raises `InputError` for another rank, an empty matrix, and any dtype that is not one of the three.
     """
-    array = to_numpy(embeddings, "embeddings")
+    array = embeddings if isinstance(embeddings, ShardedVectors) else to_numpy(embeddings, "embeddings")
     if array.dtype == object:
         raise InputError(
             "embeddings is an object array (rows of unequal length or mixed types); "
@@ -61,7 +62,7 @@ def as_vectors(embeddings: Any) -> NDArray[Any]:
     if array.dtype.itemsize > 8:
         raise InputError(f"embeddings are {array.dtype}; convert them to float16, float32 or float64")
     if not array.dtype.isnative:
-        if isinstance(array, np.memmap):
+        if isinstance(array, np.memmap | ShardedVectors):
             raise InputError(
                 f"embeddings are memory-mapped with foreign byte order ({array.dtype.str}); "
                 f"save them again with .astype('{array.dtype.name}')"
@@ -70,14 +71,14 @@ def as_vectors(embeddings: Any) -> NDArray[Any]:
     return array
 
 
-def row_blocks(vectors: NDArray[Any], rows: int = 1024) -> Iterator[slice]:
+def row_blocks(vectors: NDArray[Any] | ShardedVectors, rows: int = 1024) -> Iterator[slice]:
     """Yield slices of at most `rows` rows that walk them all, in blocks small enough to copy at any `(n, d)`."""
     n, dim = vectors.shape
     rows = max(1, min(rows, _BLOCK_VALUES // max(1, dim)))
     return (slice(start, min(start + rows, n)) for start in range(0, n, rows))
 
 
-def row_norms(vectors: NDArray[Any]) -> NDArray[np.float64]:
+def row_norms(vectors: NDArray[Any] | ShardedVectors) -> NDArray[np.float64]:
     """Return the `(n,)` Euclidean norms in float64, reading `(n, d)` vectors once, block by block.
 
     Raises `InputError` if a value is NaN or infinite, naming the first such row and how many there are.

@@ -3,6 +3,7 @@
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._cuda import CudaEngine, gpu_visible
+from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
@@ -13,6 +14,7 @@ __all__ = [
     "ENGINES",
     "CpuEngine",
     "CudaEngine",
+    "DaskEngine",
     "Engine",
     "ExtremePair",
     "GroupCounts",

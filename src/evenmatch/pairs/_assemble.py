@@ -17,6 +17,7 @@ def assemble(
     arrays: dict[str, np.ndarray],
     best_pos: np.ndarray,
     best_neg: np.ndarray,
+    cols_best: tuple[np.ndarray, np.ndarray] | None = None,
 ) -> PairCounts:
     """Turn slots into accepted counts, in place, and put the samples back into their own order.
 
@@ -27,6 +28,7 @@ def assemble(
             ``table_neg`` over classes × slots, flat; ``group_pos`` and ``group_neg`` over group pairs × slots, flat.
         best_pos: best positive scores of the sorted samples, ``(n,)`` float32.
         best_neg: best negative scores of them.
+        cols_best: both for the sorted samples of the other side, across two sets.
 
     Returns:
         The counts.
@@ -55,6 +57,10 @@ def assemble(
     best_positive[problem.rows.order] = best_pos
     best_negative[problem.rows.order] = best_neg
     codes[problem.rows.order] = problem.rows.codes
+    reference_best = None
+    if cols_best is not None:
+        reference_best = np.empty((2, problem.cols.n), np.float32)
+        reference_best[:, problem.cols.order] = cols_best
     positives, negatives = problem.class_totals()
     return PairCounts(
         grid=problem.grid,
@@ -70,4 +76,5 @@ def assemble(
         best_negative=best_negative,
         codes=codes,
         groups=groups,
+        reference_best=reference_best,
     )

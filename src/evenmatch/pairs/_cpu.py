@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -74,13 +75,16 @@ class _Tally:
         }
         self.best_pos = np.full(problem.rows.n, -np.inf, np.float32)
         self.best_neg = np.full(problem.rows.n, -np.inf, np.float32)
+        self.cols_best_pos = self.best_pos if problem.half else np.full(problem.cols.n, -np.inf, np.float32)
+        self.cols_best_neg = self.best_neg if problem.half else np.full(problem.cols.n, -np.inf, np.float32)
 
     def drain(self, total: _Tally) -> None:
         for name, array in self.arrays.items():
             total.arrays[name] += array
             array[:] = 0
-        np.maximum(total.best_pos, self.best_pos, out=total.best_pos)
-        np.maximum(total.best_neg, self.best_neg, out=total.best_neg)
+        for name in ("best_pos", "best_neg", "cols_best_pos", "cols_best_neg"):
+            best = getattr(total, name)
+            np.maximum(best, getattr(self, name), out=best)
 
 
 class _Run:
@@ -115,7 +119,6 @@ class _Run:
         buffer = np.empty(self.tile_rows * self.tile_cols, np.float32)
         bins = np.empty(self.tile_cols, np.uint32)
         kept = np.empty(self.tile_cols + 1, np.uint32)
-        unused = np.empty(0 if problem.half else problem.cols.n, np.float32)
         own = tally.arrays
         since_drain = 0
         while not self.stop.is_set():
@@ -134,8 +137,7 @@ class _Run:
                 self.row_base, self.col_base, self.scale, self.zero_bin, np.int32(problem.grid.size - 1), bins, kept,
                 np.uint32(ladder.first), ladder.rungs, ladder.splits, own["pooled_pos"], own["pooled_neg"],
                 own["table_pos"], own["table_neg"], own["group_pos"], own["group_neg"], self.group_row, self.group_col,
-                tally.best_pos, tally.best_neg, tally.best_pos if problem.half else unused,
-                tally.best_neg if problem.half else unused,
+                tally.best_pos, tally.best_neg, tally.cols_best_pos, tally.cols_best_neg,
             )  # fmt: skip
             since_drain += 1
             with self.lock:
@@ -199,7 +201,9 @@ def count_cpu(
     table_bytes = 8 * problem.classes.size * ladder.width
     n_threads = max(1, min(threads or available_cores(), _TABLE_BYTES // max(table_bytes, 1)))
     tallies = [_Tally(problem, ladder.width, np.int32) for _ in range(n_threads)]
-    block_rows = max(run.tile_rows, run.tile_cols, block_bytes // (4 * problem.rows.source.dim))
+    # blocks begin where tiles do, so that the same pairs share a tile, and its rounding, whatever the blocks are
+    step = math.lcm(*tiles)
+    block_rows = max(step, block_bytes // (4 * problem.rows.source.dim) // step * step)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, thread_name_prefix="evenmatch") as pool:
         for i, row_span in enumerate(_blocks(problem.rows.n, block_rows)):
             rows = Block(problem, row_span, cols=False)
@@ -223,4 +227,6 @@ def count_cpu(
     del tallies
     if progress is not None:
         progress(1.0)
-    return assemble(problem, ladder, run.total.arrays, run.total.best_pos, run.total.best_neg)
+    best = (run.total.best_pos, run.total.best_neg)
+    cols_best = None if problem.half else (run.total.cols_best_pos, run.total.cols_best_neg)
+    return assemble(problem, ladder, run.total.arrays, *best, cols_best)

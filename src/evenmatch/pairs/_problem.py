@@ -65,15 +65,18 @@ class Side:
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The given source rows ready for the product, ``(len(rows), d)`` float32."""
         vectors = np.empty((rows.size, self.source.dim), dtype=np.float32)
+        # a disk is read from its beginning to its end
+        walk = None if type(self.source.vectors) is np.ndarray else np.argsort(rows, kind="stable")
         for at in range(0, rows.size, 4096):
-            part = rows[at : at + 4096]
+            to = slice(at, at + 4096) if walk is None else walk[at : at + 4096]
+            part = rows[to]
             values = self.source.vectors[part]
             # float16 norms overflow and float64 loses nothing by being divided first
             values = values if values.dtype == np.float64 else values.astype(np.float32)
             if self.mean is None:
-                vectors[at : at + 4096] = values / self.source.norms[part, None].astype(values.dtype)
+                vectors[to] = values / self.source.norms[part, None].astype(values.dtype)
             else:
-                vectors[at : at + 4096] = values - self.mean
+                vectors[to] = values - self.mean
         return vectors
 
 

@@ -12,6 +12,7 @@ from evenmatch.errors import InputError
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._cuda import CudaEngine
+from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
 from evenmatch.pairs._window import exact_window, look
@@ -40,7 +41,7 @@ class Engine(Protocol):
 
 
 # each is made with precision= and threads=, and has settings of its own
-ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine, "cuda": CudaEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine, "cuda": CudaEngine, "dask": DaskEngine}
 
 
 def make_engine(engine: str | Engine, *, precision: str = "exact", threads: int | None = None) -> Engine:

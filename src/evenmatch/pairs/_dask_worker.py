@@ -1,0 +1,125 @@
+"""What runs on a Dask worker: it holds the problem, counts parts of it, and merges counts."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from distributed import WorkerPlugin, get_worker
+from threadpoolctl import threadpool_limits
+
+from evenmatch.embeddings import EmbeddingSet
+from evenmatch.errors import EvenmatchError
+from evenmatch.pairs._counts import PairCounts
+from evenmatch.pairs._ladder import Ladder
+from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
+from evenmatch.pairs._problem import Problem
+
+__all__ = ["Host", "Job", "merge_parts", "run_part", "without_labels"]
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    """All that a worker needs to know for one pass; vectors travel as the names of their files."""
+
+    problem: Problem
+    ladder: Ladder
+    grid: BlockGrid
+    precision: str
+    stopped: threading.Event = field(default_factory=threading.Event)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "stopped"}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, stopped=threading.Event())
+
+
+class Host(WorkerPlugin):
+    """Gives every worker the job, those too that join or come back later, and takes it away at the end."""
+
+    _jobs: ClassVar[dict[str, tuple[Job, int]]] = {}  # by name, with the number of workers in this process
+    _lock = threading.Lock()
+    _blas: ClassVar[Any] = None
+
+    def __init__(self, name: str, job: Job) -> None:
+        self.name = name
+        self._payload = pickle.dumps(job)
+
+    def setup(self, worker: Any) -> None:  # noqa: ARG002
+        """Unpack the job, and hold the BLAS to one thread: Dask's threads are the parallel ones."""
+        with Host._lock:
+            job, users = Host._jobs.get(self.name, (None, 0))
+            if job is None:
+                job = pickle.loads(self._payload)
+                for side in (job.problem.rows, job.problem.cols):
+                    side.source.vectors[:1]  # is the file here?
+            if not Host._jobs:  # held by this thread, the worker's event loop, from the first job to the last
+                Host._blas = threadpool_limits(1, "blas")
+                Host._blas.__enter__()
+            Host._jobs[self.name] = job, users + 1
+
+    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+        """Stop tasks that are being done for the job, and forget it."""
+        with Host._lock:
+            if self.name not in Host._jobs:
+                return
+            job, users = Host._jobs.pop(self.name)
+            job.stopped.set()
+            if users > 1:
+                Host._jobs[self.name] = job, users - 1
+            if not Host._jobs:
+                Host._blas.__exit__(None, None, None)
+
+    @classmethod
+    def job(cls, name: str) -> Job:
+        """The job of this process."""
+        with cls._lock:
+            if name not in cls._jobs:
+                raise EvenmatchError(f"internal error: this worker was not given the job {name}; please report it")
+            return cls._jobs[name][0]
+
+
+def run_part(name: str, part: tuple[int, int]) -> PartCounts:
+    """Count one part of a job."""
+    job = Host.job(name)
+    engine = _engine(job.precision)
+
+    def go_on(share: float) -> None:  # noqa: ARG001
+        if job.stopped.is_set():
+            raise EvenmatchError("the run that this task belongs to has ended")
+
+    def count(problem: Problem) -> PairCounts:
+        return engine(problem, job.ladder, progress=go_on)
+
+    return count_part(job.problem, job.grid, part, count, time.monotonic, get_worker().address)
+
+
+def merge_parts(several: list[PartCounts]) -> PartCounts:
+    """Merge counts where most of them are."""
+    return merged(several)
+
+
+def _engine(precision: str) -> Callable[..., PairCounts]:
+    from evenmatch.pairs._run import ENGINES
+
+    if "cuda" in ENGINES and _sees_gpu():
+        return ENGINES["cuda"](precision=precision)
+    return ENGINES["cpu"](precision=precision, threads=1)
+
+
+def _sees_gpu() -> bool:
+    return Path("/dev/nvidiactl").exists() and os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
+
+
+def without_labels(source: EmbeddingSet, vectors: Any) -> EmbeddingSet:
+    """A set of which only vectors and norms travel."""
+    nothing = np.empty(0, np.int64)
+    return EmbeddingSet(vectors, nothing, None, None, source.name, nothing, nothing, None, None, source.norms)
