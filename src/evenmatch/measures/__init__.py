@@ -2,6 +2,13 @@
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._debiased import (
+    DebiasedOpis,
+    SamplingNoise,
+    debiased_opis,
+    noise_thresholds,
+    sampling_noise,
+)
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
@@ -21,7 +28,9 @@ __all__ = [
     "ClassRate",
     "Consistency",
     "Curve",
+    "DebiasedOpis",
     "InsufficientCountsError",
+    "SamplingNoise",
     "bca_intervals",
     "calibration_range",
     "check_arguments",
@@ -30,15 +39,18 @@ __all__ = [
     "class_rates_at",
     "class_table",
     "consistency",
+    "debiased_opis",
     "equal_error_rate",
     "error_curve",
     "group_table",
     "map_at_r",
+    "noise_thresholds",
     "paired_intervals",
     "pareto_front",
     "rates_at",
     "recall_at_1",
     "recall_at_k",
+    "sampling_noise",
     "tar_at_far",
     "threshold_at_far",
     "touching_pairs",

@@ -6,6 +6,7 @@ from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
+from evenmatch.pairs._scatter import SampleScatter, sample_scatter
 
 __all__ = [
     "ENGINES",
@@ -15,9 +16,11 @@ __all__ = [
     "GroupCounts",
     "Neighbours",
     "PairCounts",
+    "SampleScatter",
     "ScoreGrid",
     "count_pairs",
     "extreme_pairs",
     "make_engine",
     "nearest_neighbours",
+    "sample_scatter",
 ]
