@@ -10,10 +10,18 @@ import numpy as np
 
 from evenmatch import measures
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.auditing._debias import noise_of
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
-from evenmatch.measures import check_arguments, class_intervals, consistency, recall_at_1, recall_at_k
+from evenmatch.measures import (
+    check_arguments,
+    class_intervals,
+    consistency,
+    debiased_opis,
+    recall_at_1,
+    recall_at_k,
+)
 from evenmatch.pairs import Engine, count_pairs, make_engine, nearest_neighbours
 
 __all__ = ["audit", "fingerprint_of"]
@@ -104,6 +112,8 @@ def audit(
             queries, references, metric=metric, far=far, thresholds=thresholds, engine=run, progress=report
         )  # fmt: skip
     result = consistency(counts, far=far, beta=beta, eps=eps)
+    noise = None if references is not None else noise_of(queries, counts, result, metric, beta, threads)
+    debiased = None if noise is None else debiased_opis(counts, result, noise, beta=beta)
     recalls = {1: recall_at_1(counts)}
     mean_precision = None
     if map_at_r or neighbours_wanted != [1]:
@@ -115,7 +125,10 @@ def audit(
         data=_facts(queries, references, counts.classes.size, result.defined.size),
         recall_at_k=recalls,
         map_at_r=mean_precision,
-        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence),
+        intervals=class_intervals(
+            counts, result, eps=eps, threshold=result.range[1], debiased=debiased, confidence=confidence
+        ),
+        noise=noise,
     )
 
 

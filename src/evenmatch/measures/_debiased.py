@@ -161,12 +161,12 @@ class DebiasedOpis:
         n[n == 0] = np.nan
         mean, shrunk = (weights @ curves / n[:, None] for curves in (self._linear, self._shrunk))
         total = weights @ self._own / n
-        return total - self._scale * np.square(mean) @ self._weights - np.square(shrunk) @ self._weights + self._constant
+        return (
+            total - self._scale * np.square(mean) @ self._weights - np.square(shrunk) @ self._weights + self._constant
+        )
 
 
-def debiased_opis(
-    counts: PairCounts, result: Consistency, noise: SamplingNoise, *, beta: float = 1.0
-) -> DebiasedOpis:
+def debiased_opis(counts: PairCounts, result: Consistency, noise: SamplingNoise, *, beta: float = 1.0) -> DebiasedOpis:
     """OPIS of the classes with at least 4 samples, less what the noise of their samples adds.
 
     Use it to compare data sets whose classes differ in size; for models on one test set plain OPIS serves as well.

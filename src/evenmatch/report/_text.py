@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COMPARED", "audit_rows", "comparison_rows", "data_line", "number", "rate", "signed", "with_interval"]
+__all__ = [
+    "COMPARED",
+    "DEBIASED",
+    "audit_rows",
+    "comparison_rows",
+    "data_line",
+    "number",
+    "rate",
+    "signed",
+    "with_interval",
+]
+
+
+#: what the debiased OPIS is for
+DEBIASED = "debiased OPIS: without what few samples a class add; compare data sets with other class sizes by it"
 
 
 def rate(value: float | None) -> str:
@@ -27,6 +41,7 @@ def with_interval(text: str, interval: list[float] | None, show: Any) -> str:
 COMPARED: dict[str, tuple[str, Callable[[float | None], str], bool]] = {
     "opis": ("OPIS", number, False),
     "eps_opis": ("ε-OPIS", number, False),
+    "opis_debiased": ("debiased OPIS", number, False),
     "recall_at_1": ("recall@1", rate, True),
     "eer": ("EER", rate, False),
     "threshold": ("threshold", lambda value: f"{value:.6f}", False),
@@ -68,6 +83,9 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("OPIS", with_interval(number(summary["opis"]), intervals.get("opis"), number)),
         ("ε-OPIS", with_interval(number(summary["eps_opis"]), intervals.get("eps_opis"), number)),
     ]
+    if summary["opis_debiased"] is not None:
+        found = number(summary["opis_debiased"])
+        rows.append(("debiased OPIS", with_interval(found, intervals.get("opis_debiased"), number)))
     for k, value in summary["recall_at_k"].items():
         rows.append((f"recall@{k}", with_interval(rate(value), intervals.get(f"recall_at_{k}"), rate)))
     if summary["map_at_r"] is not None:
