@@ -206,9 +206,11 @@ def _differences(base: Audit, other: Audit, paired: bool) -> dict[str, Differenc
             (base.counts, base.consistency, base.threshold),
             (other.counts, other.consistency, other.threshold),
             eps=base.settings.eps,
-            debiased=(base.debiased, other.debiased),
             confidence=base.settings.confidence,
         )
+        if base.debiased is not None and other.debiased is not None:
+            interval = other.debiased.interval(base.settings.confidence, less=base.debiased)
+            intervals |= {} if interval is None else {"opis_debiased": interval}
     before, after = _quantities(base), _quantities(other)
     return {
         key: Difference(new - old, intervals.get(key))

@@ -10,7 +10,7 @@ import numpy as np
 
 from evenmatch import measures
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
-from evenmatch.auditing._debias import noise_of
+from evenmatch.auditing._debias import debiased_interval, noise_of
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
@@ -18,7 +18,6 @@ from evenmatch.measures import (
     check_arguments,
     class_intervals,
     consistency,
-    debiased_opis,
     recall_at_1,
     recall_at_k,
 )
@@ -113,7 +112,6 @@ def audit(
         )  # fmt: skip
     result = consistency(counts, far=far, beta=beta, eps=eps)
     noise = None if references is not None else noise_of(queries, counts, result, metric, beta, threads)
-    debiased = None if noise is None else debiased_opis(counts, result, noise, beta=beta)
     recalls = {1: recall_at_1(counts)}
     mean_precision = None
     if map_at_r or neighbours_wanted != [1]:
@@ -125,9 +123,8 @@ def audit(
         data=_facts(queries, references, counts.classes.size, result.defined.size),
         recall_at_k=recalls,
         map_at_r=mean_precision,
-        intervals=class_intervals(
-            counts, result, eps=eps, threshold=result.range[1], debiased=debiased, confidence=confidence
-        ),
+        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence)
+        | debiased_interval(counts, result, noise, beta, confidence),
         noise=noise,
     )
 

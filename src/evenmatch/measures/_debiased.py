@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+from scipy.special import stdtrit
 
 from evenmatch.measures._consistency import Consistency, utility
 from evenmatch.pairs import PairCounts, SampleScatter
@@ -15,6 +16,8 @@ __all__ = ["DebiasedOpis", "SamplingNoise", "debiased_opis", "noise_thresholds",
 _POINTS = 33
 #: two disjoint pairs need four samples
 _FEWEST_SAMPLES = 4
+#: fewer say too little about other classes
+_FEWEST_CLASSES = 10
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,9 +99,7 @@ def noise_thresholds(counts: PairCounts, result: Consistency) -> np.ndarray:
     return np.unique(np.where(wanted - own[above - 1] < own[above] - wanted, own[above - 1], own[above]))
 
 
-def sampling_noise(
-    counts: PairCounts, result: Consistency, scatter: SampleScatter, *, beta: float = 1.0
-) -> SamplingNoise:
+def sampling_noise(counts: PairCounts, scatter: SampleScatter, *, beta: float = 1.0) -> SamplingNoise:
     """How much of the spread of the utilities is noise of the samples at hand.
 
     The variance of a class's TAR is estimated without bias from all pairs of disjoint pairs, which are independent, as
@@ -106,7 +107,6 @@ def sampling_noise(
 
     Args:
         counts: counts of pairs within one set.
-        result: what `consistency` made of them.
         scatter: of the same embeddings, at `noise_thresholds`.
         beta: weight of TAR in the utility.
     """
@@ -138,7 +138,7 @@ def sampling_noise(
 
 @dataclass(frozen=True, eq=False)
 class DebiasedOpis:
-    """OPIS without its sampling bias, as a function of how often each class is drawn.
+    """OPIS without its sampling bias.
 
     Attributes:
         value: the estimate; it may be below 0 by chance where classes hardly differ. None below 2 classes.
@@ -154,16 +154,41 @@ class DebiasedOpis:
     _constant: float
     _scale: float
 
-    def statistic(self, drawn: np.ndarray) -> np.ndarray:
-        """The estimate where each class counts as often as it was drawn: ``(r, K)`` → ``(r,)``."""
-        weights = drawn[:, self.classes].astype(float)
-        n = weights.sum(axis=1)
-        n[n == 0] = np.nan
-        mean, shrunk = (weights @ curves / n[:, None] for curves in (self._linear, self._shrunk))
-        total = weights @ self._own / n
-        return (
-            total - self._scale * np.square(mean) @ self._weights - np.square(shrunk) @ self._weights + self._constant
-        )
+    @cached_property
+    def left_out(self) -> np.ndarray:
+        """The estimate without each of the classes in turn, ``(D,)``."""
+        rest = self.classes.size - 1
+        total = (self._own.sum() - self._own) / rest + self._constant
+        for scale, curves in ((self._scale, self._linear), (1.0, self._shrunk)):
+            means = curves.sum(axis=0) - curves
+            total -= scale * np.square(means / rest) @ self._weights
+        return total
+
+    def interval(self, confidence: float, less: DebiasedOpis | None = None) -> tuple[float, float] | None:
+        """Confidence interval for other classes of the same kind, by the jackknife over classes and Student's t.
+
+        It is symmetric, and may reach below 0. In the simulations of ``studies/debiased`` a nominal 95% held 92% to
+        98%; the bootstrap held less where few small classes carry most of the noise.
+
+        Args:
+            confidence: in (0, 1).
+            less: another model's on the same classes: the interval is then that of the difference, this minus the
+                other, which leaves out the same class of both.
+
+        Returns:
+            ``(low, high)``; None below 10 classes, or where the two have different classes.
+        """
+        if self.value is None or self.classes.size < _FEWEST_CLASSES:
+            return None
+        value, left_out = self.value, self.left_out
+        if less is not None:
+            if less.value is None or not np.array_equal(less.classes, self.classes):
+                return None
+            value, left_out = value - less.value, left_out - less.left_out
+        n = left_out.size
+        error = float(np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum()))
+        reach = float(stdtrit(n - 1, 0.5 + confidence / 2)) * error
+        return value - reach, value + reach
 
 
 def debiased_opis(counts: PairCounts, result: Consistency, noise: SamplingNoise, *, beta: float = 1.0) -> DebiasedOpis:
@@ -203,7 +228,7 @@ def debiased_opis(counts: PairCounts, result: Consistency, noise: SamplingNoise,
     )
     full = np.empty(classes.size)
     rows = np.flatnonzero(np.isin(result.defined, classes))
-    mean = sum(result.curves[part].sum(axis=0) for part in _parts(rows)) / rows.size
+    mean = np.sum([result.curves[part].sum(axis=0) for part in _parts(rows)], axis=0) / rows.size
     for part, into in zip(_parts(rows), _parts(np.arange(rows.size)), strict=True):
         full[into] = np.square(result.curves[part] - mean) @ result.weights
     coarse = np.square(_centred(at.shrunk(1.0))) @ weights
@@ -252,5 +277,5 @@ def _rejection_noise(scatter: SampleScatter, classes: np.ndarray, n: np.ndarray)
     edges, both = scatter.accepted[classes], (first + second) / 2
     disjoint = 2 * (edges * both - scatter.accepted_rejected[classes]) / (m * (m - 1) * (m - 2))
     covariance = 2 * edges / (m * (m - 1)) * both / m - disjoint
-    known = (scatter.references[classes] > 0).all(axis=1)[:, None]
+    known = np.all(scatter.references[classes] > 0, axis=1, keepdims=True)
     return np.where(known, between / n, 0.0), np.where(known, covariance * m / n, 0.0)

@@ -8,7 +8,6 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from evenmatch.measures._consistency import Consistency
-from evenmatch.measures._debiased import DebiasedOpis
 from evenmatch.measures._retrieval import hits_at_1
 from evenmatch.pairs import PairCounts
 
@@ -28,7 +27,6 @@ def class_intervals(
     *,
     eps: float,
     threshold: float,
-    debiased: DebiasedOpis | None = None,
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -46,21 +44,20 @@ def class_intervals(
         result: what `consistency` made of them.
         eps: share of classes in ε-OPIS.
         threshold: where FAR and FRR are meant.
-        debiased: OPIS without its sampling bias, where it is known.
         confidence: in (0, 1).
         resamples: bootstrap resamples; time and memory grow with resamples × K.
         seed: of the resampling; the same seed gives the same intervals.
 
     Returns:
-        ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr``, each ``(low, high)``, ``opis_debiased`` if it is
-        given, and ``eer`` where it lies at thresholds at which the classes were counted; empty below 10 classes, whose resamples are too few to say
+        ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr``, each ``(low, high)``, and ``eer`` where it lies at
+        thresholds at which the classes were counted; empty below 10 classes, whose resamples are too few to say
         anything. ε-OPIS of fewer than 100 classes is covered somewhat less often than stated (about 90% at 60 classes
         for a nominal 95%): its worst tenth is then a handful of classes.
     """
     if counts.classes.size < _FEWEST_CLASSES:
         return {}
     return bca_intervals(
-        class_statistics(counts, result, eps, threshold, debiased),
+        class_statistics(counts, result, eps, threshold),
         counts.classes.size,
         confidence=confidence,
         resamples=resamples,
@@ -73,7 +70,6 @@ def paired_intervals(
     other: tuple[PairCounts, Consistency, float],
     *,
     eps: float,
-    debiased: tuple[DebiasedOpis | None, DebiasedOpis | None] = (None, None),
     confidence: float = 0.95,
     resamples: int = 1000,
     seed: int = 0,
@@ -87,7 +83,6 @@ def paired_intervals(
         base: counts, consistency and the threshold where FAR and FRR are meant, of the first model.
         other: the same of the second, over the same classes in the same order.
         eps: share of classes in ε-OPIS.
-        debiased: OPIS without its sampling bias, of the first and of the second model.
         confidence: in (0, 1).
         resamples: bootstrap resamples.
         seed: of the resampling.
@@ -100,21 +95,19 @@ def paired_intervals(
     """
     if not np.array_equal(base[0].classes, other[0].classes):
         raise ValueError("paired intervals need the same classes in both counts")
-    of_base = class_statistics(base[0], base[1], eps, base[2], debiased[0])
-    of_other = class_statistics(other[0], other[1], eps, other[2], debiased[1])
+    of_base = class_statistics(base[0], base[1], eps, base[2])
+    of_other = class_statistics(other[0], other[1], eps, other[2])
 
     def differences(drawn: np.ndarray) -> dict[str, np.ndarray]:
         first, second = of_base(drawn), of_other(drawn)
-        return {name: _minus(second[name], first[name]) for name in first if name in second}
+        return {name: _minus(second[name], first[name]) for name in first}
 
     if base[0].classes.size < _FEWEST_CLASSES:
         return {}
     return bca_intervals(differences, base[0].classes.size, confidence=confidence, resamples=resamples, seed=seed)
 
 
-def class_statistics(
-    counts: PairCounts, result: Consistency, eps: float, threshold: float, debiased: DebiasedOpis | None = None
-) -> Statistics:
+def class_statistics(counts: PairCounts, result: Consistency, eps: float, threshold: float) -> Statistics:
     """The audited quantities as functions of how often each class was drawn, ``(r, K)`` → ``(r,)`` each."""
     column = counts.column(threshold)
     hits, has_positive = hits_at_1(counts)
@@ -149,11 +142,7 @@ def class_statistics(
             np.maximum(false_curve.sum(axis=0) / 2 + excess @ false_curve, 0),
             (negatives.sum() / 2 + excess @ negatives)[:, None],
         )
-        unbiased = {}
-        if debiased is not None and debiased.value is not None:
-            unbiased["opis_debiased"] = debiased.statistic(drawn)
         return {
-            **unbiased,
             "opis": weights @ squares / n - np.square(mean) @ result.weights,
             "eps_opis": np.square(worst - mean) @ result.weights,
             "recall_at_1": _ratio(drawn @ class_hits, drawn @ class_queries),

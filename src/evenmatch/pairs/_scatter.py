@@ -38,7 +38,8 @@ class SampleScatter:
     Attributes:
         thresholds: ascending, ``(T,)``.
         taken: samples of each class that were looked at, ``(K,)`` int64: all, or 256 random ones of a larger class.
-        references: size of either random set that lies outside the class, ``(K, 2)`` int64.
+        reference_rows: source rows of the two random sets.
+        references: how many of either set lie outside the class, ``(K, 2)`` int64.
         accepted: accepted positive pairs among those taken, ``Σ s_a / 2``, ``(K, T)`` float64, as the next ones.
         accepted_squares: ``Σ s_a²``.
         rejected: ``Σ g_a`` and ``Σ h_a``, ``(K, T, 2)``.
@@ -48,6 +49,7 @@ class SampleScatter:
 
     thresholds: np.ndarray
     taken: np.ndarray
+    reference_rows: tuple[np.ndarray, np.ndarray]
     references: np.ndarray
     accepted: np.ndarray
     accepted_squares: np.ndarray
@@ -163,7 +165,8 @@ def sample_scatter(
         for _ in pool.map(count, _batches(side.starts, side.stops, rng)):
             pass
     taken = np.minimum(side.sizes, _MOST_SAMPLES)
-    return SampleScatter(ladder.thresholds, taken, outside, *sums)
+    rows = side.order[drawn]
+    return SampleScatter(ladder.thresholds, taken, (rows[:n_first], rows[n_first:]), outside, *sums)
 
 
 def _batches(starts: np.ndarray, stops: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
