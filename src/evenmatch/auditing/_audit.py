@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evenmatch.auditing._finer import finer_measures
 from evenmatch.auditing._headline import headline
 from evenmatch.auditing._plots import AuditPlots
 from evenmatch.measures import (
@@ -244,6 +245,7 @@ class Audit:
             "map_at_r": self.map_at_r,
             "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            **finer_measures(self),
             "worst_classes": _records(self.worst_classes()),
             "groups": _records(self.by_group),
         }

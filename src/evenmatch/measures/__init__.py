@@ -9,6 +9,8 @@ from evenmatch.measures._debiased import (
     noise_thresholds,
     sampling_noise,
 )
+from evenmatch.measures._differentials import Differential, GroupDifferentials, differential, group_differentials
+from evenmatch.measures._gaps import OwnThresholds, RateGaps, own_thresholds, rate_gaps
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
@@ -29,7 +31,11 @@ __all__ = [
     "Consistency",
     "Curve",
     "DebiasedOpis",
+    "Differential",
+    "GroupDifferentials",
     "InsufficientCountsError",
+    "OwnThresholds",
+    "RateGaps",
     "SamplingNoise",
     "bca_intervals",
     "calibration_range",
@@ -40,13 +46,17 @@ __all__ = [
     "class_table",
     "consistency",
     "debiased_opis",
+    "differential",
     "equal_error_rate",
     "error_curve",
+    "group_differentials",
     "group_table",
     "map_at_r",
     "noise_thresholds",
+    "own_thresholds",
     "paired_intervals",
     "pareto_front",
+    "rate_gaps",
     "rates_at",
     "recall_at_1",
     "recall_at_k",

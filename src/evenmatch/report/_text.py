@@ -97,8 +97,29 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
         ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
     ]
+    rows += _finer_rows(summary)
     for far, tar in summary["tar_at_far"].items():
         rows.append((f"TAR@FAR {far}", rate(tar) if tar is not None else "undefined: too few negative pairs"))
+    return rows
+
+
+def _finer_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """How far the classes and the groups lie apart at the threshold."""
+    rows = []
+    for name, found in summary["gaps"].items():
+        ratio = found["worst_ratio"]
+        times = "" if ratio is None else f" ({ratio:.3g} × the median)"
+        rows.append((f"  worst class {name.upper()}", f"{rate(found['worst'])} {found['worst_class']}{times}"))
+        rows.append((f"  class {name.upper()} 5th to 95th percentile", f"{rate(found['quantile_gap'])} apart"))
+    own = summary["own_thresholds"]
+    rows.append(("classes' own best thresholds", f"{own['quantile_gap']:.4f} apart (5th to 95th percentile); one for "
+                 f"all costs {own['utility_lost']:.4f} utility"))  # fmt: skip
+    names = {"far": "group FAR", "far_within": "within-group FAR", "frr": "group FRR"}
+    for name, found in (summary["differentials"] or {}).items():
+        if name in names and found is not None:
+            ratio = "" if found["ratio"] is None else f" ({found['ratio']:.3g} ×)"
+            spread = f"{rate(found['highest'])} {found['highest_group']} against {rate(found['lowest'])} "
+            rows.append((names[name], f"{spread}{found['lowest_group']}{ratio}"))
     return rows
 
 
