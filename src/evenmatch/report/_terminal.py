@@ -21,7 +21,7 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
     overview.add_column(style="bold")
     overview.add_column()
     for name, value in audit_rows(summary):
-        overview.add_row(name, value)
+        overview.add_row(name, Text(value))
     console.print(overview)
     confidence = summary["settings"]["confidence"]
     console.print(f"[dim]in brackets: {confidence:.0%} interval for other classes of the same kind[/dim]")
