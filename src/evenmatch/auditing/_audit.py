@@ -10,13 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from evenmatch.auditing._finer import finer_measures
 from evenmatch.auditing._headline import headline
 from evenmatch.auditing._plots import AuditPlots
 from evenmatch.measures import (
     Admissible,
     Consistency,
     Curve,
+    DebiasedOpis,
+    SamplingNoise,
     class_table,
+    debiased_opis,
     equal_error_rate,
     error_curve,
     group_table,
@@ -84,9 +88,10 @@ class Audit:
         data: what was audited.
         recall_at_k: for each k asked for, the share of samples with one of their class among the k nearest.
         map_at_r: mean average precision at R, or None if it was not asked for.
-        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``recall_at_1``, ``far`` and ``frr`` at `threshold`,
-            and ``eer`` where the classes were counted around it: what other classes of the same kind would give, at
-            ``settings.confidence``.
+        intervals: name → (low, high) for ``opis``, ``eps_opis``, ``opis_debiased``, ``recall_at_1``, ``far`` and
+            ``frr`` at `threshold`, and ``eer`` where the classes were counted around it: what other classes of the same
+            kind would give, at ``settings.confidence``.
+        noise: what the samples at hand add to the spread of the utilities; None with a reference set.
     """
 
     counts: PairCounts
@@ -96,6 +101,7 @@ class Audit:
     recall_at_k: Mapping[int, float]
     map_at_r: float | None
     intervals: Mapping[str, tuple[float, float]]
+    noise: SamplingNoise | None = None
 
     @property
     def opis(self) -> float:
@@ -106,6 +112,22 @@ class Audit:
     def eps_opis(self) -> float:
         """The same for the worst classes alone, in [0, 1]."""
         return self.consistency.eps_opis
+
+    @cached_property
+    def debiased(self) -> DebiasedOpis | None:
+        """What `opis_debiased` is made of; None with a reference set."""
+        if self.noise is None:
+            return None
+        return debiased_opis(self.counts, self.consistency, self.noise, beta=self.settings.beta)
+
+    @property
+    def opis_debiased(self) -> float | None:
+        """OPIS less what the few samples of the classes add to it: compare data sets with other class sizes by it.
+
+        0 on average where all classes behave alike, so that it may fall below 0. Classes of fewer than 4 samples are
+        left out. None with a reference set, or below 2 such classes.
+        """
+        return None if self.debiased is None else self.debiased.value
 
     @property
     def threshold_range(self) -> tuple[float, float]:
@@ -167,7 +189,7 @@ class Audit:
 
     @property
     def by_class(self) -> pd.DataFrame:
-        """One row a class: n, positives, negatives, utility, opis (its share), far and frr at `threshold`."""
+        """One row a class: n, positives, negatives, utility, opis (its share), far, frr at `threshold`, own_threshold."""
         return self._by_class.copy()
 
     def by_class_at(self, threshold: float) -> pd.DataFrame:
@@ -212,6 +234,7 @@ class Audit:
             "settings": {**asdict(self.settings), "far": list(self.settings.far)},
             "opis": self.opis,
             "eps_opis": self.eps_opis,
+            "opis_debiased": self.opis_debiased,
             "threshold_range": list(self.threshold_range),
             "threshold": self.threshold,
             "far": far,
@@ -222,6 +245,7 @@ class Audit:
             "map_at_r": self.map_at_r,
             "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
+            **finer_measures(self),
             "worst_classes": _records(self.worst_classes()),
             "groups": _records(self.by_group),
         }

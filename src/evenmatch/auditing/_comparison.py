@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Comparison", "Difference", "compare"]
 
-_QUANTITIES = ("opis", "eps_opis", "recall_at_1", "eer", "threshold", "far", "frr")
+_QUANTITIES = ("opis", "eps_opis", "opis_debiased", "recall_at_1", "eer", "threshold", "far", "frr")
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class Comparison:
 
         rows = {}
         for name, audit in self.audits.items():
-            row: dict[str, float] = {}
+            row: dict[str, float | None] = {}
             for key, value in _quantities(audit).items():
                 row[key] = value
                 if key in audit.intervals:
@@ -185,10 +185,11 @@ def compare(audits: Mapping[str, Audit], *, allow_different: bool = False) -> Co
     return Comparison(named, same, differences)
 
 
-def _quantities(audit: Audit) -> dict[str, float]:
+def _quantities(audit: Audit) -> dict[str, float | None]:
     values = {
         "opis": audit.opis,
         "eps_opis": audit.eps_opis,
+        "opis_debiased": audit.opis_debiased,
         "recall_at_1": recall_at_1(audit.counts),
         "eer": audit.eer,
         "threshold": audit.threshold,
@@ -207,8 +208,15 @@ def _differences(base: Audit, other: Audit, paired: bool) -> dict[str, Differenc
             eps=base.settings.eps,
             confidence=base.settings.confidence,
         )
+        if base.debiased is not None and other.debiased is not None:
+            interval = other.debiased.interval(base.settings.confidence, less=base.debiased)
+            intervals |= {} if interval is None else {"opis_debiased": interval}
     before, after = _quantities(base), _quantities(other)
-    return {key: Difference(after[key] - before[key], intervals.get(key)) for key in _QUANTITIES}
+    return {
+        key: Difference(new - old, intervals.get(key))
+        for key in _QUANTITIES
+        if (old := before[key]) is not None and (new := after[key]) is not None
+    }
 
 
 def _require_same_settings(first: str, base: Audit, name: str, audit: Audit) -> None:

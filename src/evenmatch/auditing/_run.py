@@ -10,6 +10,7 @@ import numpy as np
 
 from evenmatch import measures
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
+from evenmatch.auditing._debias import debiased_interval, noise_of
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
@@ -105,6 +106,7 @@ def audit(
             queries, references, metric=metric, far=far, thresholds=thresholds, engine=run, progress=report
         )  # fmt: skip
     result = consistency(counts, far=far, beta=beta, eps=eps)
+    noise = None if references is not None else noise_of(queries, counts, result, metric, beta, threads)
     recalls = {1: recall_at_1(counts)}
     mean_precision = None
     if map_at_r or neighbours_wanted != [1]:
@@ -116,7 +118,9 @@ def audit(
         data=_facts(queries, references, counts.classes.size, result.defined.size),
         recall_at_k=recalls,
         map_at_r=mean_precision,
-        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence),
+        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence)
+        | debiased_interval(counts, result, noise, beta, confidence),
+        noise=noise,
     )
 
 

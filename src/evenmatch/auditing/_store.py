@@ -12,7 +12,7 @@ import numpy as np
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.embeddings import atomic_path, write_tensors
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError
-from evenmatch.measures import consistency
+from evenmatch.measures import SamplingNoise, consistency
 from evenmatch.pairs import GroupCounts, PairCounts, ScoreGrid
 
 __all__ = ["SCHEMA", "load", "save"]
@@ -28,6 +28,7 @@ _COUNTS = (
     "pooled_negatives",
     "codes",
 )
+_NOISE = ("thresholds", "variance", "skew")
 _GROUPS = ("positives", "negatives", "positives_accepted", "negatives_accepted", "sizes")
 
 
@@ -38,6 +39,8 @@ def save(audit: Audit, path: Path) -> None:
     arrays |= {name: getattr(counts, name) for name in ("thresholds", "best_positive", "best_negative")}
     if counts.groups is not None:
         arrays |= {f"groups.{name}": _narrow(getattr(counts.groups, name)) for name in _GROUPS}
+    if audit.noise is not None:
+        arrays |= {f"noise.{name}": getattr(audit.noise, name) for name in _NOISE}
     header = {
         "kind": _KIND,
         "schema": SCHEMA,
@@ -50,6 +53,7 @@ def save(audit: Audit, path: Path) -> None:
         "recall_at_k": list(audit.recall_at_k.items()),
         "map_at_r": audit.map_at_r,
         "intervals": dict(audit.intervals),
+        "noise_own_skew": None if audit.noise is None else audit.noise.own_skew,
     }
     metadata = {"evenmatch": json.dumps(header, allow_nan=False)}
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
@@ -83,6 +87,7 @@ def load(path: Path) -> Audit:
             recall_at_k={int(k): float(value) for k, value in header["recall_at_k"]},
             map_at_r=header["map_at_r"],
             intervals={name: (float(low), float(high)) for name, (low, high) in header["intervals"].items()},
+            noise=_noise(header, arrays, counts.classes.size),
         )
     except (EvenmatchError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged: {error}; save the audit again") from error
@@ -117,6 +122,16 @@ def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts
         raise ValueError("its tables do not fit its classes and thresholds")
     counts.require_conserved(counts.n_positives + counts.n_negatives)
     return counts
+
+
+def _noise(header: dict[str, Any], arrays: dict[str, np.ndarray], n_classes: int) -> SamplingNoise | None:
+    """None in audits with a reference set, and in those of before there was one."""
+    if header.get("noise_own_skew") is None:
+        return None
+    noise = SamplingNoise(**{name: arrays[f"noise.{name}"] for name in _NOISE}, own_skew=header["noise_own_skew"])
+    if noise.variance.shape != (n_classes,) or noise.skew.shape != (n_classes,):
+        raise ValueError("its sampling noise does not fit its classes")
+    return noise
 
 
 def _narrow(array: np.ndarray) -> np.ndarray:

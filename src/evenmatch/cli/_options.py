@@ -50,8 +50,12 @@ def check_limits(values: dict[str, Any], limits: dict[str, float]) -> None:
     """Compare values with their upper limits.
 
     Raises:
+        InputError: a value is undefined.
         CheckFailed: a value is above its limit.
     """
+    for name in limits:
+        if values[name] is None:
+            raise InputError(f"--fail-above {name}: it is undefined on these data; leave the limit out")
     above = [f"{name} is {values[name]:.6g}, above {limit:g}" for name, limit in limits.items() if values[name] > limit]
     if above:
         raise CheckFailed("; ".join(above))

@@ -13,7 +13,7 @@ from evenmatch.cli._options import check_limits, numbers, parse_limits, print_js
 
 __all__ = ["audit"]
 
-_LIMITS = ["opis", "eps_opis", "eer", "far", "frr", "threshold"]
+_LIMITS = ["opis", "eps_opis", "opis_debiased", "eer", "far", "frr", "threshold"]
 
 
 def audit(

@@ -2,6 +2,15 @@
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._debiased import (
+    DebiasedOpis,
+    SamplingNoise,
+    debiased_opis,
+    noise_thresholds,
+    sampling_noise,
+)
+from evenmatch.measures._differentials import Differential, GroupDifferentials, differential, group_differentials
+from evenmatch.measures._gaps import OwnThresholds, RateGaps, own_thresholds, rate_gaps
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
@@ -21,7 +30,13 @@ __all__ = [
     "ClassRate",
     "Consistency",
     "Curve",
+    "DebiasedOpis",
+    "Differential",
+    "GroupDifferentials",
     "InsufficientCountsError",
+    "OwnThresholds",
+    "RateGaps",
+    "SamplingNoise",
     "bca_intervals",
     "calibration_range",
     "check_arguments",
@@ -30,15 +45,22 @@ __all__ = [
     "class_rates_at",
     "class_table",
     "consistency",
+    "debiased_opis",
+    "differential",
     "equal_error_rate",
     "error_curve",
+    "group_differentials",
     "group_table",
     "map_at_r",
+    "noise_thresholds",
+    "own_thresholds",
     "paired_intervals",
     "pareto_front",
+    "rate_gaps",
     "rates_at",
     "recall_at_1",
     "recall_at_k",
+    "sampling_noise",
     "tar_at_far",
     "threshold_at_far",
     "touching_pairs",

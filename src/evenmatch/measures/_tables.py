@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from evenmatch.measures._consistency import Consistency
+from evenmatch.measures._gaps import own_thresholds
 from evenmatch.pairs import GroupCounts, PairCounts
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ def class_table(counts: PairCounts, result: Consistency, threshold: float) -> pd
     """One row a class, indexed by label, at a counted threshold.
 
     Columns: ``n`` samples; ``positives`` and ``negatives`` pairs; ``utility``, the mean of U_i over the calibration
-    range; ``opis``, the class's share of OPIS; ``far`` and ``frr`` at the threshold. ``utility``, ``opis`` and ``frr``
-    are NaN for a class without a positive pair.
+    range; ``opis``, the class's share of OPIS; ``far`` and ``frr`` at the threshold; ``own_threshold``, where in the
+    range U_i is highest. ``utility``, ``opis``, ``frr`` and ``own_threshold`` are NaN for a class without a positive
+    pair.
 
     Raises:
         InputError: the classes were not counted at this threshold.
@@ -28,6 +30,8 @@ def class_table(counts: PairCounts, result: Consistency, threshold: float) -> pd
     import pandas as pd
 
     column = counts.column(threshold)
+    own = np.full(counts.classes.size, np.nan)
+    own[result.defined] = own_thresholds(result).thresholds
     return pd.DataFrame(
         {
             "n": np.bincount(counts.codes, minlength=counts.classes.size),
@@ -37,6 +41,7 @@ def class_table(counts: PairCounts, result: Consistency, threshold: float) -> pd
             "opis": result.class_opis,
             "far": _share(counts.negatives_accepted[:, column], counts.negatives),
             "frr": 1.0 - _share(counts.positives_accepted[:, column], counts.positives),
+            "own_threshold": own,
         },
         index=pd.Index(counts.classes, name="class"),
     )

@@ -9,6 +9,7 @@ from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 from evenmatch.pairs._unlabeled import UnlabeledCounts, count_unlabeled
+from evenmatch.pairs._scatter import SampleScatter, sample_scatter
 
 __all__ = [
     "ENGINES",
@@ -20,6 +21,7 @@ __all__ = [
     "GroupCounts",
     "Neighbours",
     "PairCounts",
+    "SampleScatter",
     "ScoreGrid",
     "UnlabeledCounts",
     "count_pairs",
@@ -28,4 +30,5 @@ __all__ = [
     "gpu_visible",
     "make_engine",
     "nearest_neighbours",
+    "sample_scatter",
 ]

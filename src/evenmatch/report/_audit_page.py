@@ -156,8 +156,13 @@ def _tiles(summary: dict[str, Any]) -> str:
     """The four numbers that people ask for first, with their intervals."""
     intervals = summary["intervals"]
     k, recall = next(iter(summary["recall_at_k"].items()))
+    alike = "0 = one threshold serves all classes alike"
+    if summary["opis_debiased"] is not None:
+        without, ends = number(summary["opis_debiased"]), intervals.get("opis_debiased")
+        without += "" if ends is None else f" ({_interval(ends, number)})"
+        alike += f"; debiased, to compare data sets with other class sizes: {without}"
     tiles = [
-        ("OPIS", number(summary["opis"]), intervals.get("opis"), number, "0 = one threshold serves all classes alike"),
+        ("OPIS", number(summary["opis"]), intervals.get("opis"), number, alike),
         ("ε-OPIS", number(summary["eps_opis"]), intervals.get("eps_opis"), number,
          f"the same for the worst {summary['settings']['eps']:.0%} of the classes"),
         (f"recall@{k}", rate(recall), intervals.get(f"recall_at_{k}"), rate, "the right class is among the nearest"),

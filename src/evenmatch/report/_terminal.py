@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from evenmatch.report._text import audit_rows, comparison_rows, data_line, number, rate
+from evenmatch.report._text import DEBIASED, audit_rows, comparison_rows, data_line, number, rate
 
 __all__ = ["print_audit", "print_comparison"]
 
@@ -21,10 +21,13 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
     overview.add_column(style="bold")
     overview.add_column()
     for name, value in audit_rows(summary):
-        overview.add_row(name, value)
+        overview.add_row(name, Text(value))
     console.print(overview)
     confidence = summary["settings"]["confidence"]
-    console.print(f"[dim]in brackets: {confidence:.0%} interval for other classes of the same kind[/dim]\n")
+    console.print(f"[dim]in brackets: {confidence:.0%} interval for other classes of the same kind[/dim]")
+    if summary["opis_debiased"] is not None:
+        console.print(f"[dim]{DEBIASED}[/dim]")
+    console.print()
     console.print(_table("Worst classes (lowest mean utility in the range)", "class", summary["worst_classes"]))
     if summary["groups"]:
         console.print(_table("Groups", "group", summary["groups"]))

@@ -5,7 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["COMPARED", "audit_rows", "comparison_rows", "data_line", "number", "rate", "signed", "with_interval"]
+__all__ = [
+    "COMPARED",
+    "DEBIASED",
+    "audit_rows",
+    "comparison_rows",
+    "data_line",
+    "number",
+    "rate",
+    "signed",
+    "with_interval",
+]
+
+
+#: what the debiased OPIS is for
+DEBIASED = "debiased OPIS: without what few samples a class add; compare data sets with other class sizes by it"
 
 
 def rate(value: float | None) -> str:
@@ -27,6 +41,7 @@ def with_interval(text: str, interval: list[float] | None, show: Any) -> str:
 COMPARED: dict[str, tuple[str, Callable[[float | None], str], bool]] = {
     "opis": ("OPIS", number, False),
     "eps_opis": ("ε-OPIS", number, False),
+    "opis_debiased": ("debiased OPIS", number, False),
     "recall_at_1": ("recall@1", rate, True),
     "eer": ("EER", rate, False),
     "threshold": ("threshold", lambda value: f"{value:.6f}", False),
@@ -68,6 +83,9 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("OPIS", with_interval(number(summary["opis"]), intervals.get("opis"), number)),
         ("ε-OPIS", with_interval(number(summary["eps_opis"]), intervals.get("eps_opis"), number)),
     ]
+    if summary["opis_debiased"] is not None:
+        found = number(summary["opis_debiased"])
+        rows.append(("debiased OPIS", with_interval(found, intervals.get("opis_debiased"), number)))
     for k, value in summary["recall_at_k"].items():
         rows.append((f"recall@{k}", with_interval(rate(value), intervals.get(f"recall_at_{k}"), rate)))
     if summary["map_at_r"] is not None:
@@ -79,8 +97,29 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
         ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
     ]
+    rows += _finer_rows(summary)
     for far, tar in summary["tar_at_far"].items():
         rows.append((f"TAR@FAR {far}", rate(tar) if tar is not None else "undefined: too few negative pairs"))
+    return rows
+
+
+def _finer_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
+    """How far the classes and the groups lie apart at the threshold."""
+    rows = []
+    for name, found in summary["gaps"].items():
+        ratio = found["worst_ratio"]
+        times = "" if ratio is None else f" ({ratio:.3g} × the median)"
+        rows.append((f"  worst class {name.upper()}", f"{rate(found['worst'])} {found['worst_class']}{times}"))
+        rows.append((f"  class {name.upper()} 5th to 95th percentile", f"{rate(found['quantile_gap'])} apart"))
+    own = summary["own_thresholds"]
+    rows.append(("classes' own best thresholds", f"{own['quantile_gap']:.4f} apart (5th to 95th percentile); one for "
+                 f"all costs {own['utility_lost']:.4f} utility"))  # fmt: skip
+    names = {"far": "group FAR", "far_within": "within-group FAR", "frr": "group FRR"}
+    for name, found in (summary["differentials"] or {}).items():
+        if name in names and found is not None:
+            ratio = "" if found["ratio"] is None else f" ({found['ratio']:.3g} ×)"
+            spread = f"{rate(found['highest'])} {found['highest_group']} against {rate(found['lowest'])} "
+            rows.append((names[name], f"{spread}{found['lowest_group']}{ratio}"))
     return rows
 
 
