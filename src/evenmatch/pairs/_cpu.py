@@ -125,7 +125,7 @@ class _Run:
             row, row_end, col, col_end = tile
             left, right = rows.slice(row, row_end), cols.slice(col, col_end)
             scores = buffer[: (row_end - row) * (col_end - col)].reshape(row_end - row, col_end - col)
-            np.matmul(left, right.T, out=scores)
+            rows.multiply(row, cols, col, scores)
             if problem.grid.metric == "euclidean":
                 euclidean_tile(scores, left, right, rows.squares(row, row_end), cols.squares(col, col_end))
             count_tile(
@@ -156,6 +156,14 @@ class Block:
         if problem.grid.metric == "euclidean":
             self._squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
+    def prepare_columns(self) -> None:
+        """Whatever must be done once before threads use this block as columns."""
+
+    def multiply(self, row: int, col_block: Block, col: int, scores: np.ndarray) -> None:
+        """Products of samples from ``row`` on with those of ``col_block`` from ``col`` on, into ``scores``."""
+        rows, cols = scores.shape
+        np.matmul(self.slice(row, row + rows), col_block.slice(col, col + cols).T, out=scores)
+
     def slice(self, start: int, stop: int) -> np.ndarray:
         return self.vectors[start - self.start : stop - self.start]
 
@@ -175,6 +183,7 @@ def count_cpu(
     progress: Progress | None = None,
     tiles: tuple[int, int] = (TILE_ROWS, TILE_COLS),
     block_bytes: int = _BLOCK_BYTES,
+    block: type[Block] | None = None,
 ) -> PairCounts:
     """Count every pair of a problem, exactly in float32 scores.
 
@@ -190,22 +199,25 @@ def count_cpu(
         progress: called from the calling thread with the share of pairs done, in [0, 1], a few times a second.
         tiles: rows and columns of a tile, for tests; any size gives the same counts.
         block_bytes: vectors held at a time on each side.
+        block: how vectors are held and multiplied; in float32 by default.
 
     Returns:
         The counts. An interrupt (Ctrl-C) stops all threads at their next tile and is raised again.
     """
     run = _Run(problem, ladder, tiles)
+    block = Block if block is None else block
     table_bytes = 8 * problem.classes.size * ladder.width
     n_threads = max(1, min(threads or available_cores(), _TABLE_BYTES // max(table_bytes, 1)))
     tallies = [_Tally(problem, ladder.width, np.int32) for _ in range(n_threads)]
     block_rows = max(run.tile_rows, run.tile_cols, block_bytes // (4 * problem.rows.source.dim))
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, thread_name_prefix="evenmatch") as pool:
         for i, row_span in enumerate(_blocks(problem.rows.n, block_rows)):
-            rows = Block(problem, row_span, cols=False)
+            rows = block(problem, row_span, cols=False)
             for j, col_span in enumerate(_blocks(problem.cols.n, block_rows)):
                 if problem.half and j < i:
                     continue
-                cols = rows if problem.half and i == j else Block(problem, col_span, cols=True)
+                cols = rows if problem.half and i == j else block(problem, col_span, cols=True)
+                cols.prepare_columns()
                 queue = run.tiles(row_span, col_span)
                 try:
                     jobs = [pool.submit(run.work, queue, tally, rows, cols) for tally in tallies]
