@@ -13,6 +13,7 @@ from evenmatch.measures._rates import (
     threshold_at_far,
 )
 from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
+from evenmatch.measures._rounding import rounding_bars, threshold_bar
 from evenmatch.measures._tables import class_table, group_table, touching_pairs
 from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
 
@@ -39,8 +40,10 @@ __all__ = [
     "rates_at",
     "recall_at_1",
     "recall_at_k",
+    "rounding_bars",
     "tar_at_far",
     "threshold_at_far",
+    "threshold_bar",
     "touching_pairs",
     "utility",
 ]

@@ -5,6 +5,7 @@ from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
+from evenmatch.pairs._recount import Recount
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "GroupCounts",
     "Neighbours",
     "PairCounts",
+    "Recount",
     "ScoreGrid",
     "count_pairs",
     "extreme_pairs",

@@ -9,6 +9,7 @@ import numpy as np
 
 from evenmatch.errors import EvenmatchError, InputError
 from evenmatch.pairs._grid import ScoreGrid
+from evenmatch.pairs._recount import Recount
 
 __all__ = ["GroupCounts", "PairCounts"]
 
@@ -72,6 +73,8 @@ class PairCounts:
             ``(n,)`` float32, ``-inf`` where there is none; with a reference set, of each query with the references.
         codes: the class index of each of these n samples, ``(n,)`` int64.
         groups: counts between groups, or None.
+        arithmetic: of the products behind the scores, ``"float32"`` or ``"bfloat16"``.
+        recount: what rounding to bfloat16 changed in a sample of pairs, or None.
     """
 
     grid: ScoreGrid
@@ -87,6 +90,8 @@ class PairCounts:
     best_negative: np.ndarray
     codes: np.ndarray
     groups: GroupCounts | None = None
+    arithmetic: str = "float32"
+    recount: Recount | None = None
 
     @cached_property
     def n_positives(self) -> int:
@@ -140,10 +145,12 @@ class PairCounts:
             and np.array_equal(self.classes, other.classes)
             and np.array_equal(self.codes, other.codes)
             and (self.groups is None) == (other.groups is None)
+            and self.arithmetic == other.arithmetic
         )
         if not same:
             raise InputError(
-                "these counts differ in samples, classes, grid or thresholds; count both parts with the same ones"
+                "these counts differ in samples, classes, grid, thresholds or arithmetic; "
+                "count both parts with the same ones"
             )
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
         return replace(

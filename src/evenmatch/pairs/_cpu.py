@@ -40,7 +40,8 @@ class CpuEngine:
     """The engine ``"cpu"``; see `count_cpu` for its time and memory.
 
     Attributes:
-        precision: ``"exact"``.
+        precision: ``"exact"`` (float32), or ``"fast"``: bfloat16 products (see ``count_bfloat16``) on processors with
+            AVX512-BF16, and float32 on others; the ``arithmetic`` of the counts says which it was.
         threads: worker threads; by default one for each core at hand.
     """
 
@@ -49,10 +50,15 @@ class CpuEngine:
     name: ClassVar[str] = "cpu"
 
     def __post_init__(self) -> None:
-        if self.precision != "exact":
-            raise InputError(f"precision {self.precision!r} is not available on the CPU; use 'exact'")
+        if self.precision not in ("exact", "fast"):
+            raise InputError(f"precision {self.precision!r} is not available on the CPU; use 'exact' or 'fast'")
 
     def __call__(self, problem: Problem, ladder: Ladder, *, progress: Progress | None = None) -> PairCounts:
+        if self.precision == "fast":
+            from evenmatch.pairs._bfloat16 import count_bfloat16, has_bfloat16
+
+            if has_bfloat16():
+                return count_bfloat16(problem, ladder, threads=self.threads, progress=progress)
         return count_cpu(problem, ladder, threads=self.threads, progress=progress)
 
 
