@@ -7,6 +7,8 @@ from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
 from evenmatch.pairs._recount import Recount
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
+from evenmatch.pairs._sample import SampleEngine
+from evenmatch.pairs._sampling import Sampling
 
 __all__ = [
     "ENGINES",
@@ -17,6 +19,8 @@ __all__ = [
     "Neighbours",
     "PairCounts",
     "Recount",
+    "SampleEngine",
+    "Sampling",
     "ScoreGrid",
     "count_pairs",
     "extreme_pairs",

@@ -13,6 +13,7 @@ from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._sample import SampleEngine
 from evenmatch.pairs._window import exact_window, look
 
 __all__ = ["ENGINES", "PRECISIONS", "Engine", "count_pairs", "make_engine"]
@@ -39,7 +40,7 @@ class Engine(Protocol):
 
 
 # each is made with precision= and threads=, and has settings of its own
-ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine, "sample": SampleEngine}
 
 
 def make_engine(engine: str | Engine, *, precision: str = "exact", threads: int | None = None) -> Engine:
