@@ -1,7 +1,8 @@
 """What the counts mean: pure functions on counts, and the frozen results that they fill."""
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
-from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency
+from evenmatch.measures._estimate import SamplingError
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
@@ -16,6 +17,7 @@ from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
 from evenmatch.measures._rounding import rounding_bars, threshold_bar
 from evenmatch.measures._tables import class_table, group_table, touching_pairs
 from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
+from evenmatch.measures._utility import utility
 
 __all__ = [
     "Admissible",
@@ -23,6 +25,7 @@ __all__ = [
     "Consistency",
     "Curve",
     "InsufficientCountsError",
+    "SamplingError",
     "bca_intervals",
     "calibration_range",
     "check_arguments",

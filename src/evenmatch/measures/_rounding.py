@@ -7,7 +7,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import stdtrit
 
-from evenmatch.measures._consistency import Consistency, utility
+from evenmatch.measures._consistency import Consistency
+from evenmatch.measures._utility import utility
 from evenmatch.pairs import PairCounts, Recount
 
 __all__ = ["rounding_bars", "threshold_bar"]

@@ -16,13 +16,14 @@ def _bin(score, scale, zero_bin, top):
 
 @nb.njit(nogil=True, cache=True)
 def count_sampled(scores, row_codes, col_codes, row_weights, in_second_half, scale, zero_bin, first, rungs, splits,
-                  bins, kept, pooled, table, knot_of, knot_table, half_table):  # fmt: skip
+                  first_knot, knot_rungs, bins, kept, pooled, table, knot_table, half_table):  # fmt: skip
     """Count the negative pairs of a tile for the classes of its rows alone.
 
     ``pooled`` has a last cell for the positive pairs, which are passed over; ``table`` is ``(K, width)``,
     ``knot_table`` that of the tile's replicate and ``half_table`` that of anchors of the second half, ``(K, T + 1)``.
     """
     top = pooled.size - 2
+    lowest = min(first, first_knot)
     for r in range(scores.shape[0]):
         row, code, weight = scores[r], row_codes[r], row_weights[r]
         for j in range(row.size):
@@ -34,24 +35,28 @@ def count_sampled(scores, row_codes, col_codes, row_weights, in_second_half, sca
             b = bins[j]
             pooled[b] += weight
             kept[n_kept] = j
-            n_kept += np.intp((b >= first) & (b <= top))
+            n_kept += np.intp((b >= lowest) & (b <= top))
         own, knots = table[code], knot_table[code]
         halves = half_table[code] if half_table.shape[0] else knots
         second = half_table.shape[0] > 0 and in_second_half[r]
         for q in range(n_kept):
             j = kept[q]
-            slot = rungs[bins[j] - first]
-            if splits.size:
-                slot += row[j] >= splits[bins[j] - first]
-            own[slot] += 1
-            knots[knot_of[slot]] += 1
-            if second:
-                halves[knot_of[slot]] += 1
+            b = bins[j]
+            if b >= first:
+                slot = rungs[b - first]
+                if splits.size:
+                    slot += row[j] >= splits[b - first]
+                own[slot] += 1
+            if b >= first_knot:
+                knot = knot_rungs[b - first_knot]
+                knots[knot] += 1
+                if second:
+                    halves[knot] += 1
 
 
 @nb.njit(nogil=True, cache=True)
 def count_positive(scores, row_codes, col_codes, triangle, weights, row_half, col_half, scale, zero_bin, first, rungs,
-                   splits, pooled, table, knot_of, half_table):  # fmt: skip
+                   splits, first_knot, knot_rungs, pooled, table, knot_table, half_table):  # fmt: skip
     """Count the positive pairs of a tile; ``half_table`` is ``(2, K, T + 1)``, for pairs within either half."""
     top = pooled.size - 1
     for r in range(scores.shape[0]):
@@ -67,5 +72,7 @@ def count_positive(scores, row_codes, col_codes, triangle, weights, row_half, co
                 if splits.size:
                     slot += scores[r, c] >= splits[place - first]
             table[code, slot] += 1
+            knot = knot_rungs[place - first_knot] if place >= first_knot else 0
+            knot_table[code, knot] += 1
             if half_table.shape[1] and row_half[r] == col_half[c]:
-                half_table[row_half[r], code, knot_of[slot]] += 1
+                half_table[row_half[r], code, knot] += 1

@@ -99,11 +99,8 @@ class SampleRun:
         self.positives, self.negatives = problem.class_totals()
         self._require_negatives()
 
-        most = int(np.clip(_KNOT_CELLS // (n_classes * REPLICATES), 8, _MOST_KNOTS))
-        n_thresholds = ladder.thresholds.size
-        self.knots = np.unique(np.linspace(0, n_thresholds - 1, min(most, n_thresholds)).astype(np.int64))
-        # slots 0 … T of a table become slots 0 … knots of a smaller one
-        self.knot_of = np.searchsorted(self.knots, np.arange(width), side="left").astype(np.int64)
+        self.knots = _knots(problem, ladder)
+        self.knot_ladder = Ladder.build(problem.grid, self.knots)
         n_knots = self.knots.size + 1
         self.anchors_drawn = any((each.sizes < each.anchors.sizes).any() for each in self.directions)
         self.positives_drawn = bool((self.positives_counted < self.positives).any())
@@ -115,6 +112,7 @@ class SampleRun:
         self.half_tables = [
             np.zeros((n_classes if self.anchors_drawn else 0, n_knots), np.int32) for _ in self.directions
         ]
+        self.knot_positive = np.zeros((n_classes, n_knots), np.int32)
         self.half_positive = np.zeros((2, n_classes if self.positives_drawn else 0, n_knots), np.int32)
         self.pooled_neg = np.zeros((REPLICATES, size), np.int64)
         self.pooled_pos = np.zeros(size, np.int64)
@@ -175,8 +173,7 @@ class SampleRun:
                     count_sampled(
                         scores, codes[own], direction.reference_codes[at:stop], weights[own],
                         direction.second_half[rows][own], *settings, tally.bins, tally.kept,
-                        tally.pooled_neg[replicate], table, self.knot_of, self.knot_tables[task.direction][replicate],
-                        halves,
+                        tally.pooled_neg[replicate], table, self.knot_tables[task.direction][replicate], halves,
                     )  # fmt: skip
         return left.shape[0] * direction.references.size
 
@@ -203,7 +200,7 @@ class SampleRun:
             scores = tally.scores(left[own], right[skip:], problem.grid.metric)
             count_positive(
                 scores, parts[0][own], parts[-1][skip:], problem.half, weights[own], halves[0][own], halves[-1][skip:],
-                *self._settings, tally.pooled_pos, self.table_pos, self.knot_of, self.half_positive,
+                *self._settings, tally.pooled_pos, self.table_pos, self.knot_positive, self.half_positive,
             )  # fmt: skip
         return int(self.positives_counted[task.start : task.stop].sum())
 
@@ -211,7 +208,10 @@ class SampleRun:
     def _settings(self) -> tuple[object, ...]:
         grid, ladder = self.problem.grid, self.ladder
         scale, zero_bin = np.float32(1 / grid.step), np.float32(grid.zero_bin)
-        return scale, zero_bin, np.int32(ladder.first), ladder.rungs, ladder.splits
+        knots = self.knot_ladder
+        return (
+            scale, zero_bin, np.int32(ladder.first), ladder.rungs, ladder.splits, np.int32(knots.first), knots.rungs,
+        )  # fmt: skip
 
     def result(self) -> PairCounts:
         """The tables, scaled to all pairs."""
@@ -232,7 +232,8 @@ class SampleRun:
             positives=self.positives_counted,
             negatives=np.sum(counted, axis=0),
             reference_share=max(each.references.size / each.others.n for each in self.directions),
-            knots=self.knots,
+            knots=self.knot_ladder.thresholds,
+            knot_tar=_share(_accepted(self.knot_positive), self.positives_counted[:, None]).astype(np.float32),
             replicate_far=self._replicate_far(),
             replicate_pooled=self.pooled_neg,
             far_noise=self._far_noise(),
@@ -297,6 +298,20 @@ class SampleRun:
         # to first order a statistic of pairs has 4 times the variance when it has a quarter of the pairs
         factor = np.where(share < 1, np.sqrt(np.maximum(1 - np.sqrt(share), 0)) / 2, 0.0)
         return (factor[:, None] * (tar[0] - tar[1])).astype(np.float32)
+
+
+def _knots(problem: Problem, ladder: Ladder) -> np.ndarray:
+    """Grid bins over the class thresholds and a quarter of their span beyond, denser where they are."""
+    if not ladder.thresholds.size:
+        return np.empty(0, np.int64)
+    grid = problem.grid
+    half = int(np.clip(_KNOT_CELLS // (problem.classes.size * REPLICATES), 16, _MOST_KNOTS)) // 2
+    low, high = np.quantile(ladder.thresholds, [0.02, 0.98])
+    reach = max((high - low) / 4, 8 * grid.step)
+    inside = np.quantile(ladder.thresholds, np.linspace(0, 1, half))
+    around = np.concatenate([np.linspace(low - reach, low, half // 2), np.linspace(high, high + reach, half - half // 2)])
+    bins = np.floor((np.concatenate([inside, around]) - grid.low) / grid.step)
+    return np.unique(np.clip(bins, 0, grid.size - 1).astype(np.int64))
 
 
 def _accepted(table: np.ndarray) -> np.ndarray:

@@ -22,7 +22,8 @@ class Sampling:
         pairs: pairs counted.
         positives, negatives: pairs counted of each class, ``(K,)`` int64.
         reference_share: share of all samples that were drawn as references, in (0, 1].
-        knots: indices of the class thresholds for which the arrays below are kept, ``(T,)``.
+        knots: thresholds for which the arrays below are kept, ``(T,)``; they reach beyond the class thresholds.
+        knot_tar: TAR of each class at the knots, ``(K, T)`` float32.
         replicate_far: FAR of each class at the knots against each group of references, ``(g, K, T)`` float32.
         replicate_pooled: the pooled histogram of negative pairs of each group, ``(g, grid.size)`` int64, in a unit of
             its own.
@@ -37,6 +38,7 @@ class Sampling:
     negatives: np.ndarray
     reference_share: float
     knots: np.ndarray
+    knot_tar: np.ndarray
     replicate_far: np.ndarray
     replicate_pooled: np.ndarray
     far_noise: np.ndarray
