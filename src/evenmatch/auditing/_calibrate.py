@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from evenmatch.auditing._audit import Audit, DataFacts
+from evenmatch.auditing._precision import refuse_estimate
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import _as_set, _choose_engine, _facts
 from evenmatch.calibration import (
@@ -109,6 +110,7 @@ def calibrate(
     options: dict[str, Any] = {"confidence": confidence, "guarantee": guarantee, "n_classes": n_classes}
 
     def point(counts: PairCounts, facts: DataFacts) -> OperatingPoint:
+        refuse_estimate(counts, "a threshold to ship")
         fitted = None if probability is None else fit_probability(counts, probability, prior)
         return calibrate_counts(counts, objective, _data(counts, facts), probability=fitted, **options)
 

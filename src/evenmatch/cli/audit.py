@@ -30,6 +30,10 @@ def audit(
     map_at_r: Annotated[bool, typer.Option("--map-at-r", help="Also compute MAP@R.")] = False,
     threshold: Annotated[str, typer.Option("--thresholds", help="Also count every class at these scores.")] = "",
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    precision: Annotated[str, typer.Option(help="exact (float32), or fast (bfloat16, with error bars).")] = "exact",
+    engine: Annotated[str | None, typer.Option(help="What counts the pairs; by default the best one here.")] = None,
+    budget: Annotated[str | None, typer.Option(help="Estimate from the pairs that this time allows, as 30s.")] = None,
+    pairs: Annotated[float | None, typer.Option(help="Estimate from this many random pairs, as 1e9.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
@@ -54,6 +58,8 @@ def audit(
     evenmatch audit queries.npz --ref gallery.npz --json
 
     evenmatch audit embeddings.parquet --fail-above opis=0.02 --csv by_class.csv
+
+    evenmatch audit embeddings.npy --labels labels.csv --budget 30s
 
     evenmatch audit photos.npz --html report.html --images photos/
     """
@@ -84,6 +90,10 @@ def audit(
         map_at_r=map_at_r,
         thresholds=thresholds,
         threads=threads,
+        precision=precision,
+        engine=engine,
+        budget=budget,
+        pairs=pairs,
         progress=sys.stderr.isatty(),
     )
     summary = result.summary()

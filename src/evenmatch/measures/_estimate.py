@@ -13,7 +13,7 @@ from evenmatch.pairs import PairCounts, Sampling
 __all__ = ["SamplingError", "sampling_error"]
 
 _POINTS = 33
-_SIGNS = 64
+_SIGN_CELLS = 2**18
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,32 +84,31 @@ def sampling_error(
 
     if sampling.far_noise.size or sampling.tar_noise.size:
         rng = np.random.default_rng(sampling.seed)
-        no_noise = np.zeros((counts.classes.size, knots.size), np.float32)
-        far_noise, tar_noise = (each if each.size else no_noise for each in (sampling.far_noise, sampling.tar_noise))
         share_of_pairs = counts.negatives / counts.negatives.sum()
         pooled = share_of_pairs @ sampling.replicate_far.mean(axis=0, dtype=np.float64)
         noisy_shares, noisy = np.zeros_like(shares), []
-        for _ in range(_SIGNS):
-            signs = rng.choice(np.array([-1.0, 1.0]), (2, counts.classes.size))
-            of_all = (share_of_pairs * signs[0]) @ far_noise
+        repeats = int(np.clip(_SIGN_CELLS // counts.classes.size, 32, 256))
+        for _ in range(repeats):
+            far_noise, tar_noise = (_signed(rng, each) for each in (sampling.far_noise, sampling.tar_noise))
+            of_all = share_of_pairs @ far_noise
             moved = tuple(
                 end + _crossing(knots, pooled + of_all, rate) - _crossing(knots, pooled, rate)
                 for end, rate in zip(ends, (max(far), min(far)), strict=True)
             )
             own_shares, own_eps = measure(
-                np.clip(far_sum / groups + signs[0, defined, None] * far_noise[defined], 0, 1),
-                np.clip(tar + signs[1, defined, None] * tar_noise[defined], 0, 1),
+                np.clip(far_sum / groups + far_noise[defined], 0, 1),
+                np.clip(tar + tar_noise[defined], 0, 1),
                 moved,
             )
-            noisy_shares += own_shares / _SIGNS
+            noisy_shares += own_shares / repeats
             noisy.append([own_shares.sum(), own_eps, *moved])
         variance += np.var(noisy, axis=0, ddof=1)
         share_bias += noisy_shares - shares
         eps_bias += float(np.mean(noisy, axis=0)[1]) - eps
     # a threshold is one of the grid
     variance[2:] += counts.grid.step**2 / 4
-    names = ("opis", "eps_opis", "threshold_low", "threshold_high")
-    errors = dict(zip(names, np.sqrt(variance).tolist(), strict=True))
+    names: list[str] = ["opis", "eps_opis", "threshold_low", "threshold_high"]
+    errors = {name: float(each) for name, each in zip(names, np.sqrt(variance), strict=True)}
     return SamplingError(share_bias, float(eps_bias), errors, groups - 1)
 
 
@@ -117,6 +116,12 @@ def _range(counts: PairCounts, accepted: np.ndarray, far: tuple[float, float]) -
     rates = accepted / accepted[0]
     low, high = (int(np.searchsorted(-rates, -rate)) for rate in (max(far), min(far)))
     return float(counts.grid.threshold(low)), float(counts.grid.threshold(min(high, counts.grid.size - 1)))
+
+
+def _signed(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:
+    """The parts of an error, each with a random sign for each class, summed: ``(p, K, T)`` → ``(K, T)``."""
+    signs = rng.choice(np.array([-1, 1], np.float32), noise.shape[:2])
+    return np.einsum("pk,pkt->kt", signs, noise)
 
 
 def _crossing(knots: np.ndarray, rates: np.ndarray, rate: float) -> float:

@@ -102,7 +102,9 @@ def _bar(shift: np.ndarray, confidence: float) -> float:
     return float(abs(shift.mean()) + student * _standard_error(shift))
 
 
-def _replicate_totals(counts: PairCounts, result: Consistency, sample: Recount, beta: float, shifts_of: _Shifts) -> np.ndarray:
+def _replicate_totals(
+    counts: PairCounts, result: Consistency, sample: Recount, beta: float, shifts_of: _Shifts
+) -> np.ndarray:
     """Estimated shift of a quantity, rounded less exact, from each replicate: ``(g,)``."""
     first = counts.column(result.range[0])
     last = first + result.thresholds.size

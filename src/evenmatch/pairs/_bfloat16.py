@@ -74,8 +74,7 @@ def count_bfloat16(
     return replace(counts, arithmetic="bfloat16", recount=recount(problem, ladder, round_to_bfloat16))
 
 
-@intrinsic
-def _micro_tile(_context: Any, rows: Any, row_stride: Any, panel: Any, depth: Any, out: Any, out_stride: Any) -> Any:
+def _typed(context: Any, rows: Any, row_stride: Any, panel: Any, depth: Any, out: Any, out_stride: Any) -> Any:  # noqa: ARG001
     """Multiply 8 rows with a panel of 32 columns; all arguments are addresses or counts of 32-bit words."""
     signature = types.void(types.uintp, types.intp, types.uintp, types.intp, types.uintp, types.intp)
 
@@ -126,6 +125,9 @@ def _micro_tile(_context: Any, rows: Any, row_stride: Any, panel: Any, depth: An
         return context.get_dummy_value()
 
     return signature, generate
+
+
+_micro_tile: Any = intrinsic(_typed)
 
 
 @nb.njit(nogil=True, cache=True)

@@ -151,12 +151,15 @@ class PairCounts:
             and np.array_equal(self.classes, other.classes)
             and np.array_equal(self.codes, other.codes)
             and (self.groups is None) == (other.groups is None)
-            and self.arithmetic == other.arithmetic
         )
         if not same:
             raise InputError(
-                "these counts differ in samples, classes, grid, thresholds or arithmetic; "
-                "count both parts with the same ones"
+                "these counts differ in samples, classes, grid or thresholds; count both parts with the same ones"
+            )
+        if self.arithmetic != other.arithmetic:
+            raise InputError(
+                f"these counts are of {self.arithmetic} and {other.arithmetic} products; "
+                "count both parts with one precision"
             )
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
         return replace(

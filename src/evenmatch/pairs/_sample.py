@@ -10,14 +10,13 @@ from dataclasses import dataclass, field
 from typing import ClassVar
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
 from evenmatch.errors import InputError
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import available_cores, count_cpu
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
 from evenmatch.pairs._sample_plan import parse_budget, plan_sample
+from evenmatch.pairs._sample_result import sampled_counts
 from evenmatch.pairs._sample_run import SampleRun
 
 __all__ = ["SampleEngine"]
@@ -76,7 +75,7 @@ class SampleEngine:
             return count_cpu(problem, ladder, threads=self.threads, progress=progress)
         run = SampleRun(problem, ladder, plan_sample(problem, pairs), self.seed)
         _run_tasks(run, self.threads or available_cores(), progress)
-        return run.result()
+        return sampled_counts(run)
 
     def pairs_for(self, problem: Problem, ladder: Ladder) -> int:
         """How many pairs the budget buys on this problem; measured once for each."""

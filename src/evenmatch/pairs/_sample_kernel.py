@@ -15,12 +15,13 @@ def _bin(score, scale, zero_bin, top):
 
 
 @nb.njit(nogil=True, cache=True)
-def count_sampled(scores, row_codes, col_codes, row_weights, in_second_half, scale, zero_bin, first, rungs, splits,
-                  first_knot, knot_rungs, bins, kept, pooled, table, knot_table, half_table):  # fmt: skip
+def count_sampled(scores, row_codes, col_codes, row_weights, row_parts, scale, zero_bin, first, rungs, splits,
+                  first_knot, knot_rungs, bins, kept, pooled, table, knot_table, part_tables):  # fmt: skip
     """Count the negative pairs of a tile for the classes of its rows alone.
 
     ``pooled`` has a last cell for the positive pairs, which are passed over; ``table`` is ``(K, width)``,
-    ``knot_table`` that of the tile's replicate and ``half_table`` that of anchors of the second half, ``(K, T + 1)``.
+    ``knot_table`` that of the tile's replicate, ``(K, T + 1)``,
+    and ``part_tables`` those of the parts of the anchors, ``(p, K, T + 1)``, or empty.
     """
     top = pooled.size - 2
     lowest = min(first, first_knot)
@@ -37,8 +38,8 @@ def count_sampled(scores, row_codes, col_codes, row_weights, in_second_half, sca
             kept[n_kept] = j
             n_kept += np.intp((b >= lowest) & (b <= top))
         own, knots = table[code], knot_table[code]
-        halves = half_table[code] if half_table.shape[0] else knots
-        second = half_table.shape[0] > 0 and in_second_half[r]
+        with_parts = part_tables.shape[0] > 0
+        of_part = part_tables[row_parts[r], code] if with_parts else knots
         for q in range(n_kept):
             j = kept[q]
             b = bins[j]
@@ -50,8 +51,8 @@ def count_sampled(scores, row_codes, col_codes, row_weights, in_second_half, sca
             if b >= first_knot:
                 knot = knot_rungs[b - first_knot]
                 knots[knot] += 1
-                if second:
-                    halves[knot] += 1
+                if with_parts:
+                    of_part[knot] += 1
 
 
 @nb.njit(nogil=True, cache=True)

@@ -11,9 +11,10 @@ import numpy as np
 from evenmatch.errors import InputError
 from evenmatch.pairs._problem import Problem, Side
 
-__all__ = ["REPLICATES", "SamplePlan", "parse_budget", "plan_sample"]
+__all__ = ["ANCHOR_PARTS", "REPLICATES", "SamplePlan", "parse_budget", "plan_sample"]
 
 REPLICATES = 16
+ANCHOR_PARTS = 8
 _FEWEST_REFERENCES = 8 * REPLICATES
 _ENOUGH_REFERENCES = 2048
 _MOST_ANCHORS = 4096

@@ -27,9 +27,9 @@ class Sampling:
         replicate_far: FAR of each class at the knots against each group of references, ``(g, K, T)`` float32.
         replicate_pooled: the pooled histogram of negative pairs of each group, ``(g, grid.size)`` int64, in a unit of
             its own.
-        far_noise: an error of each class's FAR as large as its choice of anchors causes, with random sign, ``(K, T)``
-            float32; empty where every sample was an anchor.
-        tar_noise: the same for TAR of classes so large that not all positive pairs were counted.
+        far_noise: parts of the error that the choice of anchors causes in each class's FAR, ``(p, K, T)`` float32: with
+            random signs they sum to an error of the right size; empty where every sample was an anchor.
+        tar_noise: the same in TAR, ``(1, K, T)``, of classes so large that not all positive pairs were counted.
     """
 
     seed: int
