@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 from evenmatch.auditing._finer import finer_measures
 from evenmatch.auditing._headline import headline
 from evenmatch.auditing._plots import AuditPlots
+from evenmatch.auditing._precision import how_measured
 from evenmatch.measures import (
     Admissible,
     Consistency,
@@ -92,6 +93,9 @@ class Audit:
             ``frr`` at `threshold`, and ``eer`` where the classes were counted around it: what other classes of the same
             kind would give, at ``settings.confidence``.
         noise: what the samples at hand add to the spread of the utilities; None with a reference set.
+        error_bars: name → (low, high) for ``opis``, ``eps_opis`` and the ends ``threshold_low`` and
+            ``threshold_high`` of the range: what counting every pair in float32 would give, at
+            ``settings.confidence``; empty where that was done.
     """
 
     counts: PairCounts
@@ -102,6 +106,7 @@ class Audit:
     map_at_r: float | None
     intervals: Mapping[str, tuple[float, float]]
     noise: SamplingNoise | None = None
+    error_bars: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def opis(self) -> float:
@@ -189,7 +194,7 @@ class Audit:
 
     @property
     def by_class(self) -> pd.DataFrame:
-        """One row a class: n, positives, negatives, utility, opis (its share), far, frr at `threshold`, own_threshold."""
+        """One row a class: n, positives, negatives, utility, opis (share), far, frr at `threshold`, own_threshold."""
         return self._by_class.copy()
 
     def by_class_at(self, threshold: float) -> pd.DataFrame:
@@ -214,7 +219,15 @@ class Audit:
     @property
     def headline(self) -> str:
         """What the audit means, in one sentence."""
-        return headline(self._by_class, self.threshold, self.far_at(self.threshold))
+        said = headline(self._by_class, self.threshold, self.far_at(self.threshold))
+        if self.counts.sampling is None:
+            return said
+        return f"Estimated from {self.counts.sampling.pairs:,} of all pairs: {said[0].lower()}{said[1:]}"
+
+    @property
+    def is_estimate(self) -> bool:
+        """Whether only a random sample of the pairs was counted."""
+        return self.counts.sampling is not None
 
     @property
     def plot(self) -> AuditPlots:
@@ -232,6 +245,14 @@ class Audit:
                 "negatives": self.counts.n_negatives,
             },
             "settings": {**asdict(self.settings), "far": list(self.settings.far)},
+            "measured": {
+                "how": how_measured(self.counts, self.settings.precision),
+                "estimate": self.is_estimate,
+                "arithmetic": self.counts.arithmetic,
+                "pairs": None if self.counts.sampling is None else self.counts.sampling.pairs,
+                "seed": None if self.counts.sampling is None else self.counts.sampling.seed,
+            },
+            "error_bars": {name: list(bar) for name, bar in self.error_bars.items()},
             "opis": self.opis,
             "eps_opis": self.eps_opis,
             "opis_debiased": self.opis_debiased,
@@ -241,7 +262,7 @@ class Audit:
             "frr": frr,
             "eer": self.eer,
             "eer_threshold": self.eer_threshold,
-            "recall_at_k": {str(k): value for k, value in self.recall_at_k.items()},
+            "recall_at_k": {str(k): None if value != value else value for k, value in self.recall_at_k.items()},
             "map_at_r": self.map_at_r,
             "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
@@ -299,7 +320,8 @@ class Audit:
 
     def __repr__(self) -> str:
         return (
-            f"Audit({self.data.name or 'embeddings'}: n={self.data.n}, classes={self.data.n_classes}, "
+            f"Audit({'estimate, ' if self.is_estimate else ''}{self.data.name or 'embeddings'}: n={self.data.n}, "
+            f"classes={self.data.n_classes}, "
             f"OPIS={self.opis:.3g}, ε-OPIS={self.eps_opis:.3g}, threshold={self.threshold:.6f})"
         )
 

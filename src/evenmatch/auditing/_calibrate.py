@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from evenmatch.auditing._audit import Audit, DataFacts
+from evenmatch.auditing._precision import refuse_estimate
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import _as_set, _choose_engine, _facts
 from evenmatch.calibration import (
@@ -113,6 +114,7 @@ def calibrate(
     options: dict[str, Any] = {"confidence": confidence, "guarantee": guarantee, "n_classes": n_classes}
 
     def point(counts: PairCounts, facts: DataFacts, levels: PairCounts | None = None) -> OperatingPoint:
+        refuse_estimate(counts, "a threshold to ship")
         fitted = None if probability is None else fit_probability(counts, probability, prior)
         found = calibrate_counts(counts, objective, _data(counts, facts), probability=fitted, **options)
         return replace(found, curves=score_curves(counts if levels is None else levels))

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evenmatch.auditing._audit import Audit
+from evenmatch.auditing._precision import refuse_estimate
 from evenmatch.errors import InputError
 from evenmatch.measures import paired_intervals, pareto_front, recall_at_1
 from evenmatch.report import comparison_card, comparison_headline
@@ -155,7 +156,8 @@ def compare(audits: Mapping[str, Audit], *, allow_different: bool = False) -> Co
 
     Raises:
         InputError: fewer than two audits; audits of different test sets (other classes, or other numbers of samples
-            in them); or audits with different settings, whose numbers do not mean the same.
+            in them); an estimate from a sample of pairs; or audits with different settings, whose
+            numbers do not mean the same.
 
     Example:
         >>> import evenmatch as em
@@ -172,6 +174,8 @@ def compare(audits: Mapping[str, Audit], *, allow_different: bool = False) -> Co
     named = {str(name): audit for name, audit in audits.items()}
     (first, base), *others = named.items()
     same = True
+    for name, audit in named.items():
+        refuse_estimate(audit.counts, f"a comparison with {name!r}")
     for name, audit in others:
         _require_same_settings(first, base, name, audit)
         difference = _different_test_set(base, audit)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import numpy as np
 from evenmatch import measures
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.auditing._debias import debiased_interval, noise_of
+from evenmatch.auditing._precision import error_bars, intervals_of_estimate, with_budget
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
@@ -40,6 +42,8 @@ def audit(
     device: str = "auto",
     engine: str | Engine | None = None,
     threads: int | None = None,
+    budget: str | float | None = None,
+    pairs: float | None = None,
     progress: bool | Callable[[float], None] = False,
 ) -> Audit:
     """Measure how consistent one match threshold is across classes, over every pair of samples.
@@ -64,11 +68,14 @@ def audit(
         map_at_r: whether to compute MAP@R; costs the same second product.
         thresholds: scores at which every class is counted besides the calibration range.
         confidence: of the intervals, in (0, 1).
-        precision: ``"exact"``: float32 scores; ``"fast"``, on a GPU: bfloat16 products. Every pair in both.
+        precision: ``"exact"``: float32 scores; or ``"fast"``: bfloat16 products where the processor has them, with
+            `Audit.error_bars` for what that may have changed.
         device: ``"auto"`` (an NVIDIA GPU if torch sees one, else the CPU), ``"cpu"``, ``"cuda"`` (all GPUs) or
             ``"cuda:1"``.
         engine: a pair engine or its name; by default the best for the device.
         threads: CPU threads; by default one a core.
+        budget: seconds, or text as ``"30s"``: estimate from as many random pairs as can be counted in that time.
+        pairs: estimate from about this many random pairs.
         progress: True for a bar on stderr, or a function of the share done in [0, 1].
 
     Returns:
@@ -90,10 +97,12 @@ def audit(
     far = (float(far[0]), float(far[1])) if len(far) == 2 else far
     beta, eps, confidence = float(beta), float(eps), float(confidence)
     check_arguments(far, beta, eps)
-    run = _choose_engine(precision, device, engine, threads)
+    run = _choose_engine(precision, device, with_budget(engine, budget, pairs, precision, threads), threads)
     if not len(k) or any(value != value // 1 or value < 1 for value in k):
         raise InputError(f"k is {tuple(k)}; give at least one whole number of neighbours, each 1 or more")
     neighbours_wanted = sorted({int(value) for value in k})
+    if run.name == "sample" and (map_at_r or neighbours_wanted != [1]):
+        raise InputError("recall@k and MAP@R need every pair; leave k and map_at_r out of an estimate")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
     queries = _as_set(embeddings, labels, groups, "embeddings", "labels")
@@ -106,11 +115,14 @@ def audit(
             queries, references, metric=metric, far=far, thresholds=thresholds, engine=run, progress=report
         )  # fmt: skip
     result = consistency(counts, far=far, beta=beta, eps=eps)
-    noise = None if references is not None else noise_of(queries, counts, result, metric, beta, threads)
-    recalls = {1: recall_at_1(counts)}
+    noise = None
+    if references is None and counts.sampling is None:
+        noise = noise_of(queries, counts, result, metric, beta, threads)
+    recalls = {1: recall_at_1(counts) if counts.sampling is None else math.nan}
     mean_precision = None
     if map_at_r or neighbours_wanted != [1]:
         recalls, mean_precision = _search(queries, references, metric, neighbours_wanted, map_at_r, threads, progress)
+    intervals = class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence)
     return Audit(
         counts=counts,
         consistency=result,
@@ -118,9 +130,10 @@ def audit(
         data=_facts(queries, references, counts.classes.size, result.defined.size),
         recall_at_k=recalls,
         map_at_r=mean_precision,
-        intervals=class_intervals(counts, result, eps=eps, threshold=result.range[1], confidence=confidence)
+        intervals=intervals_of_estimate(intervals, result, confidence)
         | debiased_interval(counts, result, noise, beta, confidence),
         noise=noise,
+        error_bars=error_bars(counts, result, far=far, beta=beta, confidence=confidence),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.embeddings import atomic_path, write_tensors
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError
 from evenmatch.measures import SamplingNoise, consistency
-from evenmatch.pairs import GroupCounts, PairCounts, ScoreGrid
+from evenmatch.pairs import GroupCounts, PairCounts, Sampling, ScoreGrid
 
 __all__ = ["SCHEMA", "load", "save"]
 
@@ -29,6 +30,10 @@ _COUNTS = (
     "codes",
 )
 _NOISE = ("thresholds", "variance", "skew")
+_DRAWN = ("seed", "pairs", "reference_share")
+_SAMPLED = (
+    "positives", "negatives", "knots", "knot_tar", "replicate_far", "replicate_pooled", "far_noise", "tar_noise",
+)  # fmt: skip
 _GROUPS = ("positives", "negatives", "positives_accepted", "negatives_accepted", "sizes")
 
 
@@ -50,11 +55,16 @@ def save(audit: Audit, path: Path) -> None:
         "directed": counts.groups is not None and counts.groups.directed,
         "settings": asdict(audit.settings),
         "data": asdict(audit.data),
-        "recall_at_k": list(audit.recall_at_k.items()),
+        "recall_at_k": [(k, None if value != value else value) for k, value in audit.recall_at_k.items()],
         "map_at_r": audit.map_at_r,
         "intervals": dict(audit.intervals),
         "noise_own_skew": None if audit.noise is None else audit.noise.own_skew,
+        "error_bars": dict(audit.error_bars),
+        "arithmetic": counts.arithmetic,
+        "sampling": None if counts.sampling is None else {name: getattr(counts.sampling, name) for name in _DRAWN},
     }
+    if counts.sampling is not None:
+        arrays |= {f"sampling.{name}": getattr(counts.sampling, name) for name in _SAMPLED}
     metadata = {"evenmatch": json.dumps(header, allow_nan=False)}
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     with atomic_path(path) as temporary:
@@ -84,10 +94,11 @@ def load(path: Path) -> Audit:
             consistency=result,
             settings=settings,
             data=DataFacts(**header["data"]),
-            recall_at_k={int(k): float(value) for k, value in header["recall_at_k"]},
+            recall_at_k={int(k): math.nan if value is None else float(value) for k, value in header["recall_at_k"]},
             map_at_r=header["map_at_r"],
             intervals={name: (float(low), float(high)) for name, (low, high) in header["intervals"].items()},
             noise=_noise(header, arrays, counts.classes.size),
+            error_bars={name: (float(low), float(high)) for name, (low, high) in header.get("error_bars", {}).items()},
         )
     except (EvenmatchError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise ArtefactError(f"{path} is damaged: {error}; save the audit again") from error
@@ -108,6 +119,11 @@ def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts
     if header["groups"] is not None:
         parts = {name: arrays[f"groups.{name}"].astype(np.int64) for name in _GROUPS}
         groups = GroupCounts(names=_decode(header["groups"]), directed=header["directed"], **parts)
+    tables: dict[str, Any] = {name: arrays[name].astype(np.int64) for name in _COUNTS}
+    sampling = None
+    if header.get("sampling") is not None:
+        drawn: dict[str, Any] = {name: arrays[f"sampling.{name}"] for name in _SAMPLED}
+        sampling = Sampling(**header["sampling"], **drawn)
     counts = PairCounts(
         grid=ScoreGrid(**header["grid"]),
         classes=_decode(header["classes"]),
@@ -115,7 +131,9 @@ def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts
         best_positive=arrays["best_positive"],
         best_negative=arrays["best_negative"],
         groups=groups,
-        **{name: arrays[name].astype(np.int64) for name in _COUNTS},
+        arithmetic=header.get("arithmetic", "float32"),
+        sampling=sampling,
+        **tables,
     )
     table = (counts.classes.size, counts.thresholds.size)
     if counts.positives_accepted.shape != table or counts.negatives_accepted.shape != table:

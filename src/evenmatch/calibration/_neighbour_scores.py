@@ -58,7 +58,8 @@ def neighbour_scores(
         low: of the bins; by default what the metric and the data ask for.
     """
     # float16 norms overflow and float64 loses nothing by being divided first
-    vectors = samples.vectors if samples.vectors.dtype == np.float64 else samples.vectors.astype(np.float32)
+    vectors = samples.vectors[:]
+    vectors = vectors if vectors.dtype == np.float64 else vectors.astype(np.float32)
     if metric == "cosine":
         vectors = vectors / samples.norms[:, None]
     vectors = vectors.astype(np.float32)

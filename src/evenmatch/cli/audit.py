@@ -35,13 +35,16 @@ def audit(
     threshold: Annotated[str, typer.Option("--thresholds", help="Also count every class at these scores.")] = "",
     device: Annotated[str, typer.Option(help="auto (a GPU if there is one), cpu, cuda or cuda:0.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
+    precision: Annotated[str, typer.Option(help="exact (float32), or fast (bfloat16, with error bars).")] = "exact",
     engine: Annotated[
-        str | None, typer.Option(help="What counts the pairs: cpu, or dask for processes and clusters.")
+        str | None, typer.Option(help="What counts the pairs: cpu, cuda, dask (processes, clusters), sample.")
     ] = None,
     scheduler: Annotated[str | None, typer.Option(help="A running Dask scheduler, as tcp://10.0.0.1:8786.")] = None,
     workers: Annotated[int | None, typer.Option(help="Dask: processes on this machine; by default one a core.")] = None,
     checkpoint: Annotated[Path | None, typer.Option(help="Dask: folder that keeps what has been counted.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Dask: continue from --checkpoint.")] = False,
+    budget: Annotated[str | None, typer.Option(help="Estimate from the pairs that this time allows, as 30s.")] = None,
+    pairs: Annotated[float | None, typer.Option(help="Estimate from this many random pairs, as 1e9.")] = None,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
@@ -66,6 +69,8 @@ def audit(
     evenmatch audit queries.npz --ref gallery.npz --json
 
     evenmatch audit embeddings.parquet --fail-above opis=0.02 --csv by_class.csv
+
+    evenmatch audit embeddings.npy --labels labels.csv --budget 30s
 
     evenmatch audit photos.npz --html report.html --images photos/
 
@@ -101,6 +106,9 @@ def audit(
             thresholds=thresholds,
             device=device,
             threads=threads,
+            precision=precision,
+            budget=budget,
+            pairs=pairs,
             engine=chosen,
             progress=sys.stderr.isatty(),
         )

@@ -1,7 +1,7 @@
 """What the counts mean: pure functions on counts, and the frozen results that they fill."""
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
-from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency, utility
+from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency
 from evenmatch.measures._debiased import (
     DebiasedOpis,
     SamplingNoise,
@@ -10,6 +10,7 @@ from evenmatch.measures._debiased import (
     sampling_noise,
 )
 from evenmatch.measures._differentials import Differential, GroupDifferentials, differential, group_differentials
+from evenmatch.measures._estimate import SamplingError
 from evenmatch.measures._gaps import OwnThresholds, RateGaps, own_thresholds, rate_gaps
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
@@ -22,8 +23,10 @@ from evenmatch.measures._rates import (
     threshold_at_far,
 )
 from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
+from evenmatch.measures._rounding import rounding_bars, threshold_bar
 from evenmatch.measures._tables import class_table, group_table, touching_pairs
 from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
+from evenmatch.measures._utility import utility
 
 __all__ = [
     "Admissible",
@@ -36,6 +39,7 @@ __all__ = [
     "InsufficientCountsError",
     "OwnThresholds",
     "RateGaps",
+    "SamplingError",
     "SamplingNoise",
     "bca_intervals",
     "calibration_range",
@@ -60,9 +64,11 @@ __all__ = [
     "rates_at",
     "recall_at_1",
     "recall_at_k",
+    "rounding_bars",
     "sampling_noise",
     "tar_at_far",
     "threshold_at_far",
+    "threshold_bar",
     "touching_pairs",
     "utility",
 ]

@@ -8,28 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from evenmatch.errors import InputError
+from evenmatch.measures._estimate import SamplingError, sampling_error
+from evenmatch.measures._utility import utility
 from evenmatch.pairs import PairCounts
 
-__all__ = ["Consistency", "consistency", "utility"]
-
-
-def utility(tar: np.ndarray, tnr: np.ndarray, beta: float = 1.0) -> np.ndarray:
-    """Utility of accepting and rejecting: the F-score of TAR and TNR.
-
-    ``(1 + β²)·TNR·TAR / (β²·TNR + TAR)``, 0 where the denominator is 0 (arXiv 2307.04047, section 3).
-
-    Args:
-        tar: true accept rates in [0, 1], of any shape.
-        tnr: true negative rates in [0, 1], of the same shape.
-        beta: weight of TAR against TNR, > 0.
-
-    Example:
-        >>> float(utility(np.array(0.5), np.array(0.5)))
-        0.5
-    """
-    below = beta**2 * tnr + tar
-    above = (1 + beta**2) * tnr * tar
-    return np.divide(above, below, out=np.zeros_like(below), where=below > 0)
+__all__ = ["Consistency", "consistency"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +32,8 @@ class Consistency:
         class_utility: each class's mean utility over the range, ``(K,)``, NaN where undefined.
         class_opis: each class's share of OPIS, ``(K,)``, NaN where undefined; the shares sum to OPIS.
         worst: indices of the ⌈ε·D⌉ classes with the lowest mean utility, worst first.
+        sampling_error: what was taken off for the noise of sampling, where the counts are an estimate, or None. A
+            class's share of OPIS may then come out below 0; OPIS and ε-OPIS are not let below it.
     """
 
     opis: float
@@ -62,6 +47,7 @@ class Consistency:
     class_utility: np.ndarray
     class_opis: np.ndarray
     worst: np.ndarray
+    sampling_error: SamplingError | None = None
 
 
 def calibration_range(counts: PairCounts, far: tuple[float, float]) -> tuple[int, int]:
@@ -138,9 +124,15 @@ def consistency(
         class_opis[defined[part]] = np.square(curves[part] - mean_curve) @ weights / defined.size
     n_worst = max(1, math.ceil(eps * defined.size - 1e-9))
     order = np.argsort(class_utility[defined], kind="stable")[:n_worst]
+    eps_opis = float(np.square(curves[order].mean(axis=0) - mean_curve) @ weights)
+    error = None
+    if counts.sampling is not None:
+        error = sampling_error(counts, counts.sampling, defined, far=far, beta=beta, n_worst=n_worst)
+        class_opis[defined] -= error.class_opis
+        eps_opis = max(eps_opis - error.eps_opis, 0.0)
     return Consistency(
-        opis=float(np.nansum(class_opis)),
-        eps_opis=float(np.square(curves[order].mean(axis=0) - mean_curve) @ weights),
+        opis=max(float(np.nansum(class_opis)), 0.0),
+        eps_opis=eps_opis,
         range=(float(thresholds[0]), float(thresholds[-1])),
         thresholds=thresholds,
         weights=weights,
@@ -150,6 +142,7 @@ def consistency(
         class_utility=class_utility,
         class_opis=class_opis,
         worst=defined[order],
+        sampling_error=error,
     )
 
 

@@ -117,12 +117,11 @@ def tar_at_far(
 ) -> dict[float, float | None]:
     """True accept rate at the admissible threshold of each FAR.
 
-    None where the negative pairs are too few to speak of the rate: fewer than 30 expected false accepts.
+    None where the negative pairs are too few to speak of the rate: fewer than 30 expected false accepts among those
+    counted.
     """
-    return {
-        far: 1.0 - threshold_at_far(counts, far).frr if far * counts.n_negatives >= RULE_OF_30 else None
-        for far in targets
-    }
+    counted = counts.n_negatives if counts.sampling is None else int(counts.sampling.negatives.sum())
+    return {far: 1.0 - threshold_at_far(counts, far).frr if far * counted >= RULE_OF_30 else None for far in targets}
 
 
 def equal_error_rate(counts: PairCounts) -> tuple[float, float]:

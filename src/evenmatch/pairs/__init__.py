@@ -7,9 +7,12 @@ from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
+from evenmatch.pairs._recount import Recount
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
-from evenmatch.pairs._unlabeled import UnlabeledCounts, count_unlabeled
+from evenmatch.pairs._sample import SampleEngine
+from evenmatch.pairs._sampling import Sampling
 from evenmatch.pairs._scatter import SampleScatter, sample_scatter
+from evenmatch.pairs._unlabeled import UnlabeledCounts, count_unlabeled
 
 __all__ = [
     "ENGINES",
@@ -21,7 +24,10 @@ __all__ = [
     "GroupCounts",
     "Neighbours",
     "PairCounts",
+    "Recount",
+    "SampleEngine",
     "SampleScatter",
+    "Sampling",
     "ScoreGrid",
     "UnlabeledCounts",
     "count_pairs",

@@ -9,6 +9,8 @@ import numpy as np
 
 from evenmatch.errors import EvenmatchError, InputError
 from evenmatch.pairs._grid import ScoreGrid
+from evenmatch.pairs._recount import Recount
+from evenmatch.pairs._sampling import Sampling
 
 __all__ = ["GroupCounts", "PairCounts"]
 
@@ -75,6 +77,10 @@ class PairCounts:
         reference_best: with a reference set of m samples, the best positive and negative score of each reference with
             the queries, ``(2, m)`` float32, ``-inf`` where there is none; None within one set, and from engines that
             do not look for it.
+        arithmetic: of the products behind the scores, ``"float32"`` or ``"bfloat16"``.
+        recount: what rounding to bfloat16 changed in a sample of pairs, or None.
+        sampling: how the counts were estimated from some of the pairs, or None where every pair was counted. An
+            estimate's numbers of pairs are the true ones, its accepted pairs and histograms scaled to them.
     """
 
     grid: ScoreGrid
@@ -91,6 +97,9 @@ class PairCounts:
     codes: np.ndarray
     groups: GroupCounts | None = None
     reference_best: np.ndarray | None = None
+    arithmetic: str = "float32"
+    recount: Recount | None = None
+    sampling: Sampling | None = None
 
     @cached_property
     def n_positives(self) -> int:
@@ -138,6 +147,8 @@ class PairCounts:
 
     def __add__(self, other: PairCounts) -> PairCounts:
         """Counts of the union of two disjoint sets of pairs over the same samples, classes and thresholds."""
+        if self.sampling is not None or other.sampling is not None:
+            raise InputError("estimates from samples cannot be merged; count once, with a larger budget")
         same = (
             self.grid == other.grid
             and np.array_equal(self.thresholds, other.thresholds)
@@ -148,6 +159,11 @@ class PairCounts:
         if not same:
             raise InputError(
                 "these counts differ in samples, classes, grid or thresholds; count both parts with the same ones"
+            )
+        if self.arithmetic != other.arithmetic:
+            raise InputError(
+                f"these counts are of {self.arithmetic} and {other.arithmetic} products; "
+                "count both parts with one precision"
             )
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
         reference_best = None
@@ -170,6 +186,8 @@ class PairCounts:
     def require_conserved(self, n_pairs: int) -> None:
         """Check that no pair was lost or counted twice.
 
+        Of an estimate, whose accepted pairs are rounded class by class, the numbers of pairs are checked alone.
+
         Args:
             n_pairs: how many pairs there are: n(n-1)/2 within one set, n·m across two.
 
@@ -182,7 +200,7 @@ class PairCounts:
             "positive pairs": (self.n_positives, positives),
             "negative pairs": (2 * self.n_negatives, negatives),
         }
-        if self.thresholds.size:
+        if self.thresholds.size and self.sampling is None:
             bin_ = self.grid.index_at_or_above(float(self.thresholds[0]))
             if abs(self.grid.threshold(bin_) - self.thresholds[0]) < 1e-6 * self.grid.step:
                 facts["accepted negatives"] = (

@@ -42,7 +42,8 @@ class CpuEngine:
     """The engine ``"cpu"``; see `count_cpu` for its time and memory.
 
     Attributes:
-        precision: ``"exact"``.
+        precision: ``"exact"`` (float32), or ``"fast"``: bfloat16 products (see ``count_bfloat16``) on processors with
+            AVX512-BF16, and float32 on others; the ``arithmetic`` of the counts says which it was.
         threads: worker threads; by default one for each core at hand.
     """
 
@@ -51,10 +52,15 @@ class CpuEngine:
     name: ClassVar[str] = "cpu"
 
     def __post_init__(self) -> None:
-        if self.precision != "exact":
-            raise InputError(f"precision {self.precision!r} is not available on the CPU; use 'exact'")
+        if self.precision not in ("exact", "fast"):
+            raise InputError(f"precision {self.precision!r} is not available on the CPU; use 'exact' or 'fast'")
 
     def __call__(self, problem: Problem, ladder: Ladder, *, progress: Progress | None = None) -> PairCounts:
+        if self.precision == "fast":
+            from evenmatch.pairs._bfloat16 import count_bfloat16, has_bfloat16
+
+            if has_bfloat16():
+                return count_bfloat16(problem, ladder, threads=self.threads, progress=progress)
         return count_cpu(problem, ladder, threads=self.threads, progress=progress)
 
 
@@ -129,7 +135,7 @@ class _Run:
             row, row_end, col, col_end = tile
             left, right = rows.slice(row, row_end), cols.slice(col, col_end)
             scores = buffer[: (row_end - row) * (col_end - col)].reshape(row_end - row, col_end - col)
-            np.matmul(left, right.T, out=scores)
+            rows.multiply(row, cols, col, scores)
             if problem.grid.metric == "euclidean":
                 euclidean_tile(scores, left, right, rows.squares(row, row_end), cols.squares(col, col_end))
             count_tile(
@@ -159,6 +165,14 @@ class Block:
         if problem.grid.metric == "euclidean":
             self._squares = np.einsum("ij,ij->i", self.vectors, self.vectors)
 
+    def prepare_columns(self) -> None:
+        """Whatever must be done once before threads use this block as columns."""
+
+    def multiply(self, row: int, col_block: Block, col: int, scores: np.ndarray) -> None:
+        """Products of samples from ``row`` on with those of ``col_block`` from ``col`` on, into ``scores``."""
+        rows, cols = scores.shape
+        np.matmul(self.slice(row, row + rows), col_block.slice(col, col + cols).T, out=scores)
+
     def slice(self, start: int, stop: int) -> np.ndarray:
         return self.vectors[start - self.start : stop - self.start]
 
@@ -178,6 +192,7 @@ def count_cpu(
     progress: Progress | None = None,
     tiles: tuple[int, int] = (TILE_ROWS, TILE_COLS),
     block_bytes: int = _BLOCK_BYTES,
+    block: type[Block] | None = None,
 ) -> PairCounts:
     """Count every pair of a problem, exactly in float32 scores.
 
@@ -193,11 +208,13 @@ def count_cpu(
         progress: called from the calling thread with the share of pairs done, in [0, 1], a few times a second.
         tiles: rows and columns of a tile, for tests; any size gives the same counts.
         block_bytes: vectors held at a time on each side.
+        block: how vectors are held and multiplied; in float32 by default.
 
     Returns:
         The counts. An interrupt (Ctrl-C) stops all threads at their next tile and is raised again.
     """
     run = _Run(problem, ladder, tiles)
+    block = Block if block is None else block
     table_bytes = 8 * problem.classes.size * ladder.width
     n_threads = max(1, min(threads or available_cores(), _TABLE_BYTES // max(table_bytes, 1)))
     tallies = [_Tally(problem, ladder.width, np.int32) for _ in range(n_threads)]
@@ -206,11 +223,12 @@ def count_cpu(
     block_rows = max(step, block_bytes // (4 * problem.rows.source.dim) // step * step)
     with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, thread_name_prefix="evenmatch") as pool:
         for i, row_span in enumerate(_blocks(problem.rows.n, block_rows)):
-            rows = Block(problem, row_span, cols=False)
+            rows = block(problem, row_span, cols=False)
             for j, col_span in enumerate(_blocks(problem.cols.n, block_rows)):
                 if problem.half and j < i:
                     continue
-                cols = rows if problem.half and i == j else Block(problem, col_span, cols=True)
+                cols = rows if problem.half and i == j else block(problem, col_span, cols=True)
+                cols.prepare_columns()
                 queue = run.tiles(row_span, col_span)
                 try:
                     jobs = [pool.submit(run.work, queue, tally, rows, cols) for tally in tallies]

@@ -15,6 +15,7 @@ from evenmatch.pairs._cuda import CudaEngine
 from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._sample import SampleEngine
 from evenmatch.pairs._window import exact_window, look
 
 __all__ = ["ENGINES", "PRECISIONS", "Engine", "count_pairs", "make_engine"]
@@ -41,7 +42,12 @@ class Engine(Protocol):
 
 
 # each is made with precision= and threads=, and has settings of its own
-ENGINES: dict[str, Callable[..., Engine]] = {"cpu": CpuEngine, "cuda": CudaEngine, "dask": DaskEngine}
+ENGINES: dict[str, Callable[..., Engine]] = {
+    "cpu": CpuEngine,
+    "cuda": CudaEngine,
+    "dask": DaskEngine,
+    "sample": SampleEngine,
+}
 
 
 def make_engine(engine: str | Engine, *, precision: str = "exact", threads: int | None = None) -> Engine:

@@ -155,6 +155,7 @@ def _add_groups(pack: Pack, groups: GroupCounts, columns: np.ndarray) -> dict[st
 def _tiles(summary: dict[str, Any]) -> str:
     """The four numbers that people ask for first, with their intervals."""
     intervals = summary["intervals"]
+    estimate = " (estimate)" if summary["measured"]["estimate"] else ""
     k, recall = next(iter(summary["recall_at_k"].items()))
     alike = "0 = one threshold serves all classes alike"
     if summary["opis_debiased"] is not None:
@@ -162,8 +163,8 @@ def _tiles(summary: dict[str, Any]) -> str:
         without += "" if ends is None else f" ({_interval(ends, number)})"
         alike += f"; debiased, to compare data sets with other class sizes: {without}"
     tiles = [
-        ("OPIS", number(summary["opis"]), intervals.get("opis"), number, alike),
-        ("ε-OPIS", number(summary["eps_opis"]), intervals.get("eps_opis"), number,
+        (f"OPIS{estimate}", number(summary["opis"]), intervals.get("opis"), number, alike),
+        (f"ε-OPIS{estimate}", number(summary["eps_opis"]), intervals.get("eps_opis"), number,
          f"the same for the worst {summary['settings']['eps']:.0%} of the classes"),
         (f"recall@{k}", rate(recall), intervals.get(f"recall_at_{k}"), rate, "the right class is among the nearest"),
         ("EER", rate(summary["eer"]), intervals.get("eer"), rate, f"at threshold {summary['eer_threshold']:.6f}"),

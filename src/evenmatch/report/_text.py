@@ -81,7 +81,9 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     strict, loose = sorted(summary["settings"]["far"])
     rows = [
         ("OPIS", with_interval(number(summary["opis"]), intervals.get("opis"), number)),
+        *_exact_row(summary, "opis", number),
         ("ε-OPIS", with_interval(number(summary["eps_opis"]), intervals.get("eps_opis"), number)),
+        *_exact_row(summary, "eps_opis", number),
     ]
     if summary["opis_debiased"] is not None:
         found = number(summary["opis_debiased"])
@@ -94,6 +96,7 @@ def audit_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
         ("EER", with_interval(f"{rate(summary['eer'])} at {summary['eer_threshold']:.6f}", intervals.get("eer"), rate)),
         (f"calibration range (FAR {loose:g} … {strict:g})", f"{low:.6f} … {high:.6f}"),
         (f"threshold at FAR ≤ {strict:g}", f"{summary['threshold']:.6f}"),
+        *_exact_row(summary, "threshold_high", lambda value: f"{value:.6f}"),
         ("  FAR there", with_interval(rate(summary["far"]), intervals.get("far"), rate)),
         ("  FRR there", with_interval(rate(summary["frr"]), intervals.get("frr"), rate)),
     ]
@@ -123,6 +126,13 @@ def _finer_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     return rows
 
 
+def _exact_row(summary: dict[str, Any], name: str, show: Callable[[float], str]) -> list[tuple[str, str]]:
+    """Where the value of all pairs in float32 lies, for a result that is not that."""
+    bar = summary["error_bars"].get(name)
+    what = "of all pairs" if summary["measured"]["estimate"] else "in float32"
+    return [] if bar is None else [(f"  {what}", f"{show(bar[0])} to {show(bar[1])}")]
+
+
 def data_line(summary: dict[str, Any]) -> str:
     """What was measured, on what data."""
     data = summary["data"]
@@ -130,5 +140,5 @@ def data_line(summary: dict[str, Any]) -> str:
     return (
         f"{data['name'] or 'embeddings'}: {data['n']:,} × {data['dim']}{against}, {data['n_classes']:,} classes "
         f"({data['n_defined']:,} with genuine pairs), {data['positives']:,} genuine and {data['negatives']:,} impostor "
-        f"pairs, {summary['settings']['metric']}, every pair counted"
+        f"pairs, {summary['settings']['metric']}, {summary['measured']['how']}"
     )
