@@ -56,9 +56,9 @@ def results(rows: pd.DataFrame) -> str:
     """One table a data set and part: base's means, then differences from base and from fixed margins."""
     seeds = sorted(rows.seed.unique())
     text = [
-        f"{len(rows) // 2} runs, {len(seeds)} seeds ({', '.join(map(str, seeds))}). The first line of each base loss has "
-        "its means over the seeds, the others the mean difference from it, paired by seed, with the 95% interval of "
-        "Student's t over the seeds; bold where that leaves out 0."
+        f"{len(rows) // 2} runs, {len(seeds)} seeds ({', '.join(map(str, seeds))}). The first line of each base loss "
+        "has its means over the seeds, the others the mean difference from it, paired by seed, with the 95% interval "
+        "of Student's t over the seeds; bold where that leaves out 0."
     ]
     for part, where in PARTS.items():
         for data in STUDY["data"]:
@@ -92,13 +92,8 @@ def against_fixed(rows: pd.DataFrame) -> str:
                 for other in ("fixed", "fixed_positive"):
                     for column in ("opis", "opis_groups", "recall_at_1"):
                         _, factor, digits = SHOWN[column]
-                        line.append(
-                            difference(
-                                of["adaptive"][column].to_numpy() * factor,
-                                of[other][column].to_numpy() * factor,
-                                digits,
-                            )
-                        )
+                        ours, theirs = (of[arm][column].to_numpy() * factor for arm in ("adaptive", other))
+                        line.append(difference(ours, theirs, digits))
                 line.append(
                     difference(
                         of["adaptive_groups"]["opis_groups"].to_numpy() * 1e3,
