@@ -93,7 +93,7 @@ def test_with_groups_and_a_reference_a_pair_belongs_to_its_row(batch, chunk_size
     rows, ref = (part.detach().requires_grad_() for part in everything.split((20, 30)))
     labels, ref_labels = all_labels.split((20, 30))
     ids, ref_ids, groups = torch.arange(20), torch.arange(15, 45), torch.arange(20) % 3
-    loss = AdaptiveTCMLoss(0.4, 0.2, n_groups=3, warmup=0, chunk_size=chunk_size)
+    loss = AdaptiveTCMLoss(0.4, 0.2, 1.0, 1.0, n_groups=3, warmup=0, chunk_size=chunk_size)
     value = loss(rows, labels, ref, ref_labels, groups=groups, ids=ids, ref_ids=ref_ids)
     value.backward()
     others = {"ref": ref.detach(), "ref_labels": ref_labels, "ids": ids, "ref_ids": ref_ids}
@@ -125,17 +125,36 @@ def test_the_loss_rises_over_the_warm_up_and_margins_do_not_wait(batch):
 
 def test_margins_stay_within_their_bounds(batch):
     rows, labels = batch(40)
-    free = AdaptiveTCMLoss(0.5, 0.5, warmup=0)
+    free = AdaptiveTCMLoss(0.5, 0.5, 1.0, 1.0, warmup=0)
     free(rows, labels)
     pos, neg = floats(free.margins())
-    bound = AdaptiveTCMLoss(0.5, 0.5, warmup=0, bounds_pos=(pos + 0.01, 1.0), bounds_neg=(-1.0, neg - 0.01))
+    bound = AdaptiveTCMLoss(0.5, 0.5, 1.0, 1.0, warmup=0, bounds_pos=(pos + 0.01, 1.0), bounds_neg=(-1.0, neg - 0.01))
     value = bound(rows, labels)
     assert floats(bound.margins()) == pytest.approx((pos + 0.01, neg - 0.01))
     torch.testing.assert_close(value, TCMLoss(*floats(bound.margins()), check_margins=False)(rows, labels))
 
 
+@pytest.mark.parametrize("n_groups", [None, 2])
+def test_drawing_all_embeddings_together_gains_nothing(batch, n_groups):
+    rows, labels = batch(40)
+    units = torch.nn.functional.normalize(rows.detach(), dim=1)
+    shift = torch.tensor(0.2, dtype=torch.float64, requires_grad=True)
+    # One more coordinate, the same for all: every similarity s becomes s + shift·(1 − s).
+    drawn = torch.cat([units * (1 - shift).sqrt(), shift.sqrt().expand(40, 1)], dim=1)
+    slopes = []
+    for weight_neg in (None, 0.0):
+        loss = AdaptiveTCMLoss(0.5, 0.1, 2.0, weight_neg, n_groups=n_groups, warmup=0)
+        value = loss(drawn, labels, groups=labels % 2)
+        slopes.append(float(torch.autograd.grad(value, shift, retain_graph=True)[0]))
+        if weight_neg is None:
+            distance = 1 - torch.stack(loss.margins()) + torch.stack([loss.last.mean_pos, -loss.last.mean_neg])
+            expected = 2 * loss.last.mean_pos + 2 * distance[0] / distance[1] * loss.last.mean_neg
+            torch.testing.assert_close(value.detach(), expected)
+    assert abs(slopes[0]) < 1e-6 < 0.05 < -slopes[1]
+
+
 def test_evaluation_moves_nothing(batch):
-    loss = AdaptiveTCMLoss(warmup=0)
+    loss = AdaptiveTCMLoss(weight_neg=1.0, warmup=0)
     loss(*batch(40))
     before = loss.histograms.clone()
     rows, labels = batch(40, seed=1)
@@ -184,7 +203,7 @@ def test_a_nan_shows_in_the_loss_and_spoils_no_margin(batch, n_groups):
 
 def test_groups_reach_the_loss_through_with_tcm_and_a_memory(batch):
     base = CrossBatchMemory(build("contrastive"), 8, 50)
-    loss = WithTCM(base, AdaptiveTCMLoss(n_groups=2, warmup=0), gather=True)
+    loss = WithTCM(base, AdaptiveTCMLoss(weight_neg=1.0, n_groups=2, warmup=0), gather=True)
     for turn in range(2):
         rows, labels = batch(20, seed=turn)
         loss(rows, labels, groups=labels % 2)
@@ -208,6 +227,7 @@ def test_groups_reach_the_loss_through_with_tcm_and_a_memory(batch):
         ({"far": 1}, "far is 1; pass a share"),
         ({"far": float("nan")}, "far is nan"),
         ({"weight_pos": -1}, "weight_pos is -1"),
+        ({"weight_neg": -1}, "weight_neg is -1"),
         ({"n_groups": 0}, "n_groups is 0"),
         ({"decay": 1.0}, "decay is 1.0; pass a number below 1"),
         ({"warmup": -1}, "warmup is -1"),

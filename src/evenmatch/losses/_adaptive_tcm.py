@@ -29,6 +29,13 @@ class AdaptiveTCMLoss(torch.nn.Module):
     The quantiles are taken from histograms of the similarities of all batches so far, of which those of t batches ago
     weigh decay**t; the batch at hand is part of them. No gradient flows through a margin.
 
+    Margins that follow cannot stop the embeddings from drawing together, which raises every similarity and so lowers
+    the positive term: with a weak base loss and λ⁻ = 0 all of them end in one place. By default λ⁻ therefore is
+
+        λ⁻ = λ⁺ · (1 − mean active positive similarity) / (1 − mean active negative similarity),
+
+    at which the step s → s + ε(1 − s), the same for all pairs, leaves the loss as it is; no gradient flows through λ⁻.
+
     With `n_groups` the quantiles are taken for each group (domain) by itself, and the margins are their means over the
     groups: every group is drawn to the same target, not to its own. Both terms then are means within each group,
     averaged over the groups with an active pair, so that a small group has as much of a say as a large one. A pair
@@ -36,13 +43,14 @@ class AdaptiveTCMLoss(torch.nn.Module):
 
     Source: the terms, arXiv 2307.04047 (ICLR 2024); thresholds of each domain estimated during training and pulled to a
     common one, the Threshold Consistency Penalty of Liu et al., "OneFace: One Threshold for All", ECCV 2022, which does
-    this for negative pairs and a penalty of another form. Quantiles of both kinds of pairs are ours.
+    this for negative pairs and a penalty of another form. Quantiles of both kinds of pairs, and λ⁻, are ours.
 
     Args:
         quantile_pos: share of the positive pairs below m⁺, in (0, 1).
         far: share of the negative pairs at or above m⁻, in (0, 1); choose it within the calibration range.
         weight_pos: λ⁺ ≥ 0.
-        weight_neg: λ⁻ ≥ 0.
+        weight_neg: λ⁻ ≥ 0, or None for the one above. 0 draws hard positive pairs together and nothing else, which
+            made one threshold more even in our studies where the base loss keeps the negative pairs apart by itself.
         n_groups: number of groups; None ignores groups.
         decay: weight of what was seen up to the last batch against a batch, in [0, 1).
         warmup: over so many training batches the loss rises linearly to its full size, while the first embeddings say
@@ -78,7 +86,7 @@ class AdaptiveTCMLoss(torch.nn.Module):
         quantile_pos: float = 0.25,
         far: float = 0.05,
         weight_pos: float = 1.0,
-        weight_neg: float = 1.0,
+        weight_neg: float | None = None,
         *,
         n_groups: int | None = None,
         decay: float = 0.98,
@@ -91,7 +99,7 @@ class AdaptiveTCMLoss(torch.nn.Module):
         self.quantile_pos = _share(quantile_pos, "quantile_pos")
         self.far = _share(far, "far")
         self.weight_pos = check_finite(weight_pos, "weight_pos", minimum=0)
-        self.weight_neg = check_finite(weight_neg, "weight_neg", minimum=0)
+        self.weight_neg = None if weight_neg is None else check_finite(weight_neg, "weight_neg", minimum=0)
         self.n_groups = None if n_groups is None else check_positive_int(n_groups, "n_groups")
         self.decay = check_finite(decay, "decay", minimum=0)
         if self.decay >= 1:
@@ -152,7 +160,12 @@ class AdaptiveTCMLoss(torch.nn.Module):
             mean_pos, mean_neg, share_pos, share_neg = terms
             self.last = TCMStats(share_pos, share_neg, mean_pos.detach(), mean_neg.detach())
             ramp = (self.batches / (self.warmup + 1)).clamp_max(1.0).to(pairs.x.dtype)
-            return ramp * (self.weight_pos * mean_pos + self.weight_neg * mean_neg)
+            weight_neg = self.weight_neg
+            if weight_neg is None:
+                # The mean similarity of the active pairs is m⁺ − mean_pos and m⁻ + mean_neg.
+                distance_pos, distance_neg = 1 - margin_pos + mean_pos, 1 - margin_neg - mean_neg
+                weight_neg = self.weight_pos * (distance_pos / distance_neg.clamp_min(1e-6)).detach()
+            return ramp * (self.weight_pos * mean_pos + weight_neg * mean_neg)
 
     def margins(self) -> tuple[Tensor, Tensor]:
         """m⁺ and m⁻ as they stand: scalars on the loss's device.

@@ -69,7 +69,8 @@ def build_loss(loss: LossConfig, tcm: TCMConfig, n_classes: int, dim: int, *, n_
 
 def _regularizer(tcm: TCMConfig, n_groups: int | None) -> TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss:
     if tcm.kind == "fixed":
-        return TCMLoss(tcm.margin_pos, tcm.margin_neg, tcm.weight_pos, tcm.weight_neg)
+        weight_neg = 1.0 if tcm.weight_neg is None else tcm.weight_neg
+        return TCMLoss(tcm.margin_pos, tcm.margin_neg, tcm.weight_pos, weight_neg)
     if tcm.kind == "unified_threshold":
         return UnifiedThresholdLoss(tcm.scale, threshold=tcm.threshold)
     if tcm.by_group and n_groups is None:

@@ -125,7 +125,8 @@ class TCMConfig(_Section):
             learned threshold in the place of TCM.
         weight: of the regulariser.
         margin_pos, margin_neg: of "fixed".
-        weight_pos, weight_neg: of the two terms of "fixed" and "adaptive".
+        weight_pos, weight_neg: of the two terms of "fixed" and "adaptive"; weight_neg null is 1 for "fixed", and for
+            "adaptive" the one at which drawing all embeddings together gains nothing.
         quantile_pos, far, decay, warmup: of "adaptive".
         by_group: of "adaptive": quantiles of each group of the training images, and an equal say for each.
         scale, threshold: of "unified_threshold".
@@ -136,7 +137,7 @@ class TCMConfig(_Section):
     margin_pos: float = 0.9
     margin_neg: float = 0.5
     weight_pos: Rate = 1.0
-    weight_neg: Rate = 1.0
+    weight_neg: Rate | None = None
     quantile_pos: Share = 0.25
     far: Share = 0.05
     decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
