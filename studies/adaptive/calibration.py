@@ -19,7 +19,7 @@ from run import HERE, STUDY
 import evenmatch as em
 from evenmatch.embeddings import atomic_path
 
-ARMS = ("base", "fixed", "fixed_positive", "adaptive", "adaptive_groups")
+ARMS = ("base", "fixed", "adaptive", "adaptive_groups", "adaptive_balanced", "unified")
 HALVINGS = 10
 TARGET = 1e-2
 COLUMNS = ("data", "seed", "base", "arm", "halving", "part", "threshold_from", "threshold", "far", "frr")

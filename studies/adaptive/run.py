@@ -1,6 +1,6 @@
 """Train every arm on every base loss, data set and seed, and write down how consistent one threshold then is.
 
-    python studies/adaptive/run.py --scratch /tmp/adaptive      120 runs of about eight seconds on one core
+    python studies/adaptive/run.py --scratch /tmp/adaptive      210 runs of about eight seconds on one core
 
 Rows go to runs.csv as they are found. A run that stands there is not done again, so the program may be killed and
 started again at any time. The embeddings of each run stay in the scratch folder, for calibration.py.
@@ -183,7 +183,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--scratch", type=Path, required=True, help="folder for unpacked images and embeddings")
     parser.add_argument("--out", type=Path, default=HERE / "runs.csv")
-    parser.add_argument("--seeds", type=int, default=len(STUDY["seeds"]))
+    parser.add_argument("--seeds", type=int, default=len(STUDY["seeds"]), help="how many of the seeds")
+    parser.add_argument("--bases", nargs="+", choices=list(STUDY["bases"]), default=list(STUDY["bases"]))
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     arguments.scratch.mkdir(parents=True, exist_ok=True)
@@ -195,7 +196,7 @@ def main() -> None:
     domains = {name: Domain(name, arguments.scratch) for name in STUDY["data"]}
     for seed in STUDY["seeds"][: arguments.seeds]:
         for name, domain in domains.items():
-            for base in STUDY["bases"]:
+            for base in arguments.bases:
                 for arm in STUDY["arms"]:
                     if (name, str(seed), base, arm) in done:
                         continue

@@ -46,24 +46,23 @@ def markdown(heads: list[str], lines: list[list[str]]) -> str:
 
 
 def complete(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of the seeds for which every arm of every base and data set was run."""
-    wanted = len(STUDY["data"]) * len(STUDY["bases"]) * len(STUDY["arms"]) * len(PARTS)
-    sizes = rows.groupby("seed").size()
-    return rows[rows.seed.isin(sizes.index[sizes == wanted])]
+    """Of each base loss, the rows of the seeds for which every arm was run on every data set."""
+    wanted = len(STUDY["data"]) * len(STUDY["arms"]) * len(PARTS)
+    return rows[rows.groupby(["seed", "base"]).arm.transform("size") == wanted]
 
 
 def results(rows: pd.DataFrame) -> str:
     """One table a data set and part: base's means, then differences from base and from fixed margins."""
-    seeds = sorted(rows.seed.unique())
+    seeds = ", ".join(f"{base} {found.seed.nunique()}" for base, found in rows.groupby("base", sort=False))
     text = [
-        f"{len(rows) // 2} runs, {len(seeds)} seeds ({', '.join(map(str, seeds))}). The first line of each base loss "
-        "has its means over the seeds, the others the mean difference from it, paired by seed, with the 95% interval "
-        "of Student's t over the seeds; bold where that leaves out 0."
+        f"{len(rows) // len(PARTS)} runs; seeds of each base loss: {seeds}. The first line of each base loss has its "
+        "means over the seeds, the others the mean difference from it, paired by seed, with the 95% interval of "
+        "Student's t over the seeds; bold where that leaves out 0."
     ]
     for part, where in PARTS.items():
         for data in STUDY["data"]:
             lines = []
-            for base in STUDY["bases"]:
+            for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
                 chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
                 plain = chosen[chosen.arm == "base"]
                 for arm in STUDY["arms"]:
@@ -85,7 +84,7 @@ def against_fixed(rows: pd.DataFrame) -> str:
     lines = []
     for part, where in PARTS.items():
         for data in STUDY["data"]:
-            for base in STUDY["bases"]:
+            for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
                 chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
                 of = {arm: chosen[chosen.arm == arm] for arm in STUDY["arms"]}
                 line = [where, data, base]
