@@ -10,7 +10,7 @@ from pytorch_metric_learning.losses import CrossBatchMemory
 from pytorch_metric_learning.miners import MultiSimilarityMiner
 from torch.nn.parallel import DistributedDataParallel
 
-from evenmatch.losses import TCMLoss, WithTCM, build, gather
+from evenmatch.losses import AdaptiveTCMLoss, TCMLoss, UnifiedThresholdLoss, WithTCM, build, gather
 
 SPLITS = ((12, 12), (9, 15))  # rows of each process
 STEPS = 5
@@ -26,11 +26,16 @@ def losses():
         "memory": lambda: WithTCM(CrossBatchMemory(build("contrastive"), 4, 40), gather=True),
         "miner": lambda: WithTCM(build("triplet"), miner=MultiSimilarityMiner(), gather=True),
         "smooth_ap": lambda: WithTCM(build("smooth_ap"), gather=True),
+        "adaptive": lambda: WithTCM(build("smooth_ap"), AdaptiveTCMLoss(decay=0.5, warmup=2), gather=True),
+        "adaptive by group": lambda: WithTCM(
+            build("contrastive"), AdaptiveTCMLoss(n_groups=2, decay=0.5, warmup=2), gather=True
+        ),
+        "unified threshold": lambda: WithTCM(build("smooth_ap"), UnifiedThresholdLoss(), gather=True),
     }
 
 
 def train(name: str, rows: slice, distributed: bool) -> list[torch.Tensor]:
-    """Parameters after five steps of SGD on the given rows of each batch."""
+    """Parameters, and the histograms of adaptive margins, after five steps of SGD on the given rows of each batch."""
     torch.manual_seed(0)
     model = torch.nn.Sequential(torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 4)).double()
     loss = losses()[name]().double()
@@ -42,9 +47,12 @@ def train(name: str, rows: slice, distributed: bool) -> list[torch.Tensor]:
         generator = torch.Generator().manual_seed(step)
         inputs = torch.randn(24, 8, generator=generator, dtype=torch.float64)
         optimizer.zero_grad()
-        loss(network(inputs[rows]), labels[rows]).backward()
+        loss(network(inputs[rows]), labels[rows], groups=labels[rows] % 2).backward()
         optimizer.step()
-    return [parameter.detach() for parameter in parameters]
+    kept = []
+    if isinstance(loss.tcm, AdaptiveTCMLoss):  # every process adds up what all saw, so as many times as there are
+        kept = [loss.tcm.histograms / loss.tcm.histograms.sum(), loss.tcm.batches, *loss.tcm.margins()]
+    return [parameter.detach() for parameter in parameters] + kept
 
 
 def run(rank: int, init_file: str, out: str) -> None:
@@ -57,6 +65,11 @@ def run(rank: int, init_file: str, out: str) -> None:
             rows = slice(0, first) if rank == 0 else slice(first, first + second)
             for name in losses():
                 results[f"{name} {first}+{second}"] = train(name, rows, distributed=True)
+
+        # Without gather each process sees its own pairs; what it keeps are those of all.
+        loss = AdaptiveTCMLoss(warmup=0)
+        loss(torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0 + rank]]), torch.tensor([0, 0, 1 - rank]))
+        results["histograms"] = [loss.histograms]
 
         # Each process weighs the joined rows differently: the gradient must be the sum over processes.
         own = torch.full((rank + 2, 3), float(rank), requires_grad=True)

@@ -28,7 +28,7 @@ def test_every_loss_trains_alone_and_with_tcm(batch, name):
     rows, labels = batch(32, dtype=torch.float32)
     torch.manual_seed(0)
     loss = built(name)
-    assert bool(list(loss.parameters())) == (name in WITH_PROXIES)
+    assert bool(list(loss.parameters())) == (name in {*WITH_PROXIES, "unified_threshold"})
     base = loss(rows, labels)
     assert base.shape == ()
     (grad,) = torch.autograd.grad(base, rows)

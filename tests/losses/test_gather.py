@@ -31,3 +31,12 @@ def test_gather_joins_in_rank_order_and_sums_gradients(two_processes):
         assert torch.equal(joined, torch.tensor([0.0, 0, 1, 1, 1])[:, None].expand(5, 3))
         assert torch.equal(ids - 2**40, torch.tensor([0, 1, 10, 11, 12]))
         assert torch.equal(grad, 3 * (weights[:2] if rank == 0 else weights[2:]))
+
+
+def test_processes_that_join_no_rows_share_the_margins_of_all_pairs(two_processes):
+    (first,), (second,) = (result["histograms"] for result in two_processes)
+    assert torch.equal(first, second)
+    # Process 0 has one positive pair (0.6), process 1 three (0.6, 0, 0.8); each pair counts for either end.
+    positives = {round(-1 + 0.001 * at, 3): int(first[0, 0, at]) for at in first[0, 0].nonzero().flatten().tolist()}
+    assert positives == {0.0: 2, 0.6: 4, 0.8: 2}
+    assert int(first[1].sum()) == 4

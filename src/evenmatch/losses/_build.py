@@ -12,6 +12,7 @@ import torch
 from evenmatch.errors import InputError, MissingExtraError
 from evenmatch.losses._recall_at_k import RecallAtKLoss
 from evenmatch.losses._smooth_ap import SmoothAPLoss
+from evenmatch.losses._unified_threshold import UnifiedThresholdLoss
 
 __all__ = ["available", "build"]
 
@@ -52,7 +53,7 @@ RECIPES: dict[str, _Recipe] = {
     "tuplet_margin": _Recipe("TupletMarginLoss"),
 }
 
-_OURS = {"recall_at_k": RecallAtKLoss, "smooth_ap": SmoothAPLoss}
+_OURS = {"recall_at_k": RecallAtKLoss, "smooth_ap": SmoothAPLoss, "unified_threshold": UnifiedThresholdLoss}
 
 
 def available() -> tuple[str, ...]:
@@ -69,8 +70,9 @@ def available() -> tuple[str, ...]:
 def build(name: str, **kwargs: Any) -> torch.nn.Module:
     """A base loss by name, with defaults that suit embeddings compared by cosine similarity.
 
-    All come from pytorch-metric-learning except "recall_at_k", which is RecallAtKLoss, and "smooth_ap", which is
-    SmoothAPLoss: the library's own is wrong unless a batch has as many classes as samples of each.
+    All come from pytorch-metric-learning except "recall_at_k", which is RecallAtKLoss, "unified_threshold", which is
+    UnifiedThresholdLoss, and "smooth_ap", which is SmoothAPLoss: the library's own is wrong unless a batch has as many
+    classes as samples of each.
 
     Args:
         name: one of `available()`.

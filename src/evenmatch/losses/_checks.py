@@ -8,8 +8,16 @@ import torch
 from torch import Tensor
 
 from evenmatch.errors import InputError
+from evenmatch.losses._pair_hinge import Pairs, unit_rows
 
-__all__ = ["check_embeddings", "check_finite", "check_positive_int", "check_same_width", "integer_labels"]
+__all__ = [
+    "check_embeddings",
+    "check_finite",
+    "check_positive_int",
+    "check_same_width",
+    "checked_pairs",
+    "integer_labels",
+]
 
 
 def check_embeddings(embeddings: Tensor, name: str = "embeddings") -> None:
@@ -66,3 +74,39 @@ def check_positive_int(value: int, name: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InputError(f"{name} is {value!r}; pass an integer of at least 1")
     return value
+
+
+def checked_pairs(
+    embeddings: Tensor,
+    labels: Tensor,
+    ref_emb: Tensor | None = None,
+    ref_labels: Tensor | None = None,
+    ids: Tensor | None = None,
+    ref_ids: Tensor | None = None,
+) -> Pairs:
+    """The pairs of a batch, or of a batch with reference embeddings, between unit rows.
+
+    Raises:
+        InputError: shapes, types or lengths that do not fit together.
+    """
+    check_embeddings(embeddings)
+    labels = integer_labels(labels, embeddings, "labels", "embeddings")
+    if ids is not None:
+        ids = integer_labels(ids, embeddings, "ids", "embeddings")
+    if ref_emb is None:
+        if ref_labels is not None or ref_ids is not None:
+            raise InputError("ref_labels or ref_ids came without ref_emb; pass the reference embeddings too")
+    else:
+        check_embeddings(ref_emb, "ref_emb")
+        check_same_width(embeddings, ref_emb)
+        if ref_labels is None:
+            raise InputError("ref_emb came without ref_labels; pass the class of each reference row too")
+        if (ids is None) != (ref_ids is None):
+            raise InputError("only one of ids and ref_ids was given; pass both, or neither")
+        ref_labels = integer_labels(ref_labels, ref_emb, "ref_labels", "ref_emb")
+        if ref_ids is not None:
+            ref_ids = integer_labels(ref_ids, ref_emb, "ref_ids", "ref_emb")
+    with torch.autocast(embeddings.device.type, enabled=False):
+        x = unit_rows(embeddings)
+        ref = None if ref_emb is None else unit_rows(ref_emb).to(x.dtype)
+    return Pairs(x, ref, labels, ref_labels, ids, ref_ids)

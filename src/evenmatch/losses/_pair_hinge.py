@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["PairHinge", "unit_rows"]
+__all__ = ["Masks", "PairHinge", "Pairs", "Tile", "unit_rows"]
 
 SMALLEST_NORM = 1e-12  # as in torch.nn.functional.normalize
 
@@ -31,7 +31,7 @@ def unit_rows(embeddings: Tensor) -> Tensor:
     return embeddings * torch.where(norm.isfinite(), inverse, torch.nan)
 
 
-class _Pairs(NamedTuple):
+class Pairs(NamedTuple):
     """Both sides of every pair; `ref` is None when the pairs are those within `x`."""
 
     x: Tensor
@@ -41,7 +41,7 @@ class _Pairs(NamedTuple):
     ids: Tensor | None
     ref_ids: Tensor | None
 
-    def tiles(self, size: int) -> Iterator[_Tile]:
+    def tiles(self, size: int) -> Iterator[Tile]:
         """Cut the similarity matrix into tiles; within `x` only its upper half, off-diagonal tiles standing for two."""
         rows = self.x.shape[0]
         cols = rows if self.ref is None else self.ref.shape[0]
@@ -49,28 +49,38 @@ class _Pairs(NamedTuple):
             for col in range(row if self.ref is None else 0, cols, size):
                 on_diagonal = self.ref is None and row == col
                 copies = 2 if self.ref is None and not on_diagonal else 1
-                yield _Tile(slice(row, row + size), slice(col, col + size), on_diagonal, copies)
+                yield Tile(slice(row, row + size), slice(col, col + size), on_diagonal, copies)
 
-    def active(self, tile: _Tile, margin_pos: float, margin_neg: float) -> _Active:
-        """Masks of the active pairs of a tile, their summed hinges, and the counts."""
-        x, labels, ids = self.x[tile.rows], self.labels[tile.rows], self.ids
+    def scores(self, tile: Tile) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Similarities of a tile, whether each pair shares its class, and where ids were given, whether it is a pair.
+
+        On the diagonal of the pairs within `x` a sample meets itself: that is no pair unless the caller says so.
+        """
         y = (self.x if self.ref is None else self.ref)[tile.cols]
         other_labels = (self.labels if self.ref_labels is None else self.ref_labels)[tile.cols]
-        other_ids = ids if self.ref_ids is None else self.ref_ids
-        scores = x @ y.T
-        same = labels[:, None] == other_labels
+        other_ids = self.ids if self.ref_ids is None else self.ref_ids
+        allowed = None
+        if self.ids is not None and other_ids is not None:
+            allowed = self.ids[tile.rows, None] != other_ids[tile.cols]
+        return self.x[tile.rows] @ y.T, self.labels[tile.rows, None] == other_labels, allowed
+
+    def masks(self, tile: Tile, margin_pos: float | Tensor, margin_neg: float | Tensor) -> Masks:
+        """Similarities of a tile, its active pairs, its positive pairs, and which are pairs where ids were given."""
+        scores, same, allowed = self.scores(tile)
         # `>` between booleans is "and not", in one pass. A NaN score passes neither comparison and so counts as
         # active on both sides: it must reach the loss instead of dropping out of the mean.
         neg = ~(scores < margin_neg)
         neg = neg > same
-        allowed = None
-        if ids is not None and other_ids is not None:
-            allowed = ids[tile.rows, None] != other_ids[tile.cols]
+        if allowed is not None:
             neg &= allowed
             same &= allowed
         elif tile.on_diagonal:
             same.fill_diagonal_(False)
-        pos = same > (scores > margin_pos)
+        return Masks(scores, same > (scores > margin_pos), neg, same, allowed)
+
+    def active(self, tile: Tile, margin_pos: float | Tensor, margin_neg: float | Tensor) -> _Active:
+        """Masks of the active pairs of a tile, their summed hinges, and the counts."""
+        scores, pos, neg, same, allowed = self.masks(tile, margin_pos, margin_neg)
         total = scores.numel() - (scores.shape[0] if tile.on_diagonal else 0)
         counts = torch.stack(
             (
@@ -86,13 +96,23 @@ class _Pairs(NamedTuple):
         return _Active(pos, neg, sums, counts)
 
 
-class _Tile(NamedTuple):
+class Tile(NamedTuple):
     """One rectangle of the similarity matrix, and how often each of its pairs is to be counted."""
 
     rows: slice
     cols: slice
     on_diagonal: bool
     copies: int
+
+
+class Masks(NamedTuple):
+    """A tile pair by pair; `allowed` is None where every entry off the diagonal is a pair."""
+
+    scores: Tensor
+    pos: Tensor  # active
+    neg: Tensor  # active
+    same: Tensor
+    allowed: Tensor | None
 
 
 class _Active(NamedTuple):
@@ -110,7 +130,8 @@ class PairHinge(torch.autograd.Function):
     apply(x, ref, labels, ref_labels, ids, ref_ids, margin_pos, margin_neg, size) takes unit rows x (n, d) and
     ref (m, d), or ref = None for the pairs within x. It returns four scalars: mean hinge of the active positives and
     of the active negatives (0 where the set is empty), and the active share of the positives and of the negatives
-    (NaN where there is no such pair). Within x every unordered pair counts twice, in sums and counts alike: the means
+    (NaN where there is no such pair). A margin is a number, or a scalar tensor that nobody changes before the backward
+    pass; no gradient flows into it. Within x every unordered pair counts twice, in sums and counts alike: the means
     stay what they are and the gradient becomes a symmetric matrix, one product instead of two.
     """
 
@@ -123,11 +144,11 @@ class PairHinge(torch.autograd.Function):
         ref_labels: Tensor | None,
         ids: Tensor | None,
         ref_ids: Tensor | None,
-        margin_pos: float,
-        margin_neg: float,
+        margin_pos: float | Tensor,
+        margin_neg: float | Tensor,
         size: int,
     ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        pairs = _Pairs(x, ref, labels, ref_labels, ids, ref_ids)
+        pairs = Pairs(x, ref, labels, ref_labels, ids, ref_ids)
         tiles = list(pairs.tiles(size))
         # A row for each tile, allocated before the first: small tensors kept from every tile would lie between the
         # large freed ones, and the C allocator could not use that memory again.
@@ -158,7 +179,7 @@ class PairHinge(torch.autograd.Function):
     def backward(ctx: Any, *grad_outputs: Tensor) -> tuple[Tensor | None, ...]:
         grad_pos, grad_neg = grad_outputs[:2]
         *saved, divisors, pos, neg = ctx.saved_tensors
-        pairs = _Pairs(*saved)
+        pairs = Pairs(*saved)
         margin_pos, margin_neg, size = ctx.arguments
         x, ref = pairs.x, pairs.ref
         within = ref is None

@@ -8,16 +8,10 @@ import torch
 from torch import Tensor
 
 from evenmatch.errors import InputError
-from evenmatch.losses._checks import (
-    check_embeddings,
-    check_finite,
-    check_positive_int,
-    check_same_width,
-    integer_labels,
-)
-from evenmatch.losses._pair_hinge import PairHinge, unit_rows
+from evenmatch.losses._checks import check_finite, check_positive_int, checked_pairs
+from evenmatch.losses._pair_hinge import PairHinge
 
-__all__ = ["TCMLoss", "TCMStats"]
+__all__ = ["TCMLoss", "TCMStats", "default_tile"]
 
 CPU_TILE = 512
 
@@ -135,30 +129,10 @@ class TCMLoss(torch.nn.Module):
         Raises:
             InputError: shapes, types or lengths that do not fit together.
         """
-        check_embeddings(embeddings)
-        labels = integer_labels(labels, embeddings, "labels", "embeddings")
-        if ids is not None:
-            ids = integer_labels(ids, embeddings, "ids", "embeddings")
-        if ref_emb is None:
-            if ref_labels is not None or ref_ids is not None:
-                raise InputError("ref_labels or ref_ids came without ref_emb; pass the reference embeddings too")
-        else:
-            check_embeddings(ref_emb, "ref_emb")
-            check_same_width(embeddings, ref_emb)
-            if ref_labels is None:
-                raise InputError("ref_emb came without ref_labels; pass the class of each reference row too")
-            if (ids is None) != (ref_ids is None):
-                raise InputError("only one of ids and ref_ids was given; pass both, or neither")
-            ref_labels = integer_labels(ref_labels, ref_emb, "ref_labels", "ref_emb")
-            if ref_ids is not None:
-                ref_ids = integer_labels(ref_ids, ref_emb, "ref_ids", "ref_emb")
-
+        pairs = checked_pairs(embeddings, labels, ref_emb, ref_labels, ids, ref_ids)
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = unit_rows(embeddings)
-            ref = None if ref_emb is None else unit_rows(ref_emb).to(x.dtype)
-            size = self.chunk_size or _default_tile(x, ref)
             mean_pos, mean_neg, share_pos, share_neg = PairHinge.apply(
-                x, ref, labels, ref_labels, ids, ref_ids, self.margin_pos, self.margin_neg, size
+                *pairs, self.margin_pos, self.margin_neg, self.chunk_size or default_tile(pairs.x, pairs.ref)
             )
             self.last = TCMStats(share_pos, share_neg, mean_pos.detach(), mean_neg.detach())
             return self.weight_pos * mean_pos + self.weight_neg * mean_neg
@@ -171,7 +145,7 @@ class TCMLoss(torch.nn.Module):
         )
 
 
-def _default_tile(x: Tensor, ref: Tensor | None) -> int:
+def default_tile(x: Tensor, ref: Tensor | None) -> int:
     """Side of a tile when the user chose none; the compiler fuses the whole matrix and would unroll the tiles."""
     if x.device.type == "cpu" and not torch.compiler.is_compiling():
         return CPU_TILE

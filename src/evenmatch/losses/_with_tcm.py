@@ -9,9 +9,11 @@ import torch
 from torch import Tensor
 
 from evenmatch.errors import InputError
+from evenmatch.losses._adaptive_tcm import AdaptiveTCMLoss
 from evenmatch.losses._checks import check_finite
 from evenmatch.losses._gather import gather as gather_rows
 from evenmatch.losses._tcm import TCMLoss
+from evenmatch.losses._unified_threshold import UnifiedThresholdLoss
 
 __all__ = ["WithTCM", "WithTCMStats"]
 
@@ -40,7 +42,8 @@ class WithTCM(torch.nn.Module):
 
     Args:
         base_loss: the loss to regularise.
-        tcm: the regulariser; None is TCMLoss().
+        tcm: the regulariser: a TCMLoss, an AdaptiveTCMLoss, or a UnifiedThresholdLoss in their place; None is
+            TCMLoss().
         weight: weight ≥ 0 of the TCM term; the paper uses 1.
         miner: a pytorch-metric-learning miner, called on each batch; its tuple goes to the base loss. TCM has its own
             notion of a hard pair and ignores it.
@@ -66,7 +69,7 @@ class WithTCM(torch.nn.Module):
     def __init__(
         self,
         base_loss: Callable[..., Tensor],
-        tcm: TCMLoss | None = None,
+        tcm: TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss | None = None,
         weight: float = 1.0,
         *,
         miner: Callable[..., Any] | None = None,
@@ -75,10 +78,13 @@ class WithTCM(torch.nn.Module):
         super().__init__()
         if not callable(base_loss):
             raise InputError(f"base_loss is {base_loss!r}; pass a loss, e.g. evenmatch.losses.build('contrastive')")
-        if tcm is not None and not isinstance(tcm, TCMLoss):
-            raise InputError(f"tcm is a {type(tcm).__name__}; pass a TCMLoss, or nothing for the paper's margins")
+        if tcm is not None and not isinstance(tcm, TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss):
+            raise InputError(
+                f"tcm is a {type(tcm).__name__}; pass a TCMLoss, an AdaptiveTCMLoss or a UnifiedThresholdLoss, or "
+                "nothing for the paper's margins"
+            )
         self.base_loss = base_loss
-        self.tcm = TCMLoss() if tcm is None else tcm
+        self.tcm: TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss = TCMLoss() if tcm is None else tcm
         self.weight = check_finite(weight, "weight", minimum=0)
         self.miner = miner
         self.gather = gather
@@ -93,6 +99,7 @@ class WithTCM(torch.nn.Module):
         ref_emb: Tensor | None = None,
         ref_labels: Tensor | None = None,
         *,
+        groups: Tensor | None = None,
         ids: Tensor | None = None,
         ref_ids: Tensor | None = None,
     ) -> Tensor:
@@ -104,6 +111,7 @@ class WithTCM(torch.nn.Module):
             indices_tuple: triplets or pairs for the base loss, as a pytorch-metric-learning miner returns them.
             ref_emb: (m, d) for both terms; a base loss that takes no reference raises.
             ref_labels: integer (m,), required with ref_emb.
+            groups: integer (n,), the group (domain) of each row, for an AdaptiveTCMLoss with n_groups; else ignored.
             ids: integer (n,), for the TCM term: rows with equal ids are one sample and make no pair.
             ref_ids: integer (m,), required with ref_emb when ids are given.
 
@@ -123,8 +131,10 @@ class WithTCM(torch.nn.Module):
                 "the base loss is a CrossBatchMemory, which brings its own reference; pass no ref_emb, ids"
             )
         if self.gather:
-            embeddings, labels, *rest = gather_rows(embeddings, labels, *(() if ids is None else (ids,)))
-            ids = rest[0] if rest else None
+            given = {name: rows for name, rows in {"groups": groups, "ids": ids}.items() if rows is not None}
+            embeddings, labels, *rest = gather_rows(embeddings, labels, *given.values())
+            joined = dict(zip(given, rest, strict=True))
+            groups, ids = joined.get("groups"), joined.get("ids")
 
         # Only what was given is handed on, so that a plain callable(embeddings, labels) will do.
         refs = {} if ref_emb is None else {"ref_emb": ref_emb, "ref_labels": ref_labels}
@@ -136,7 +146,8 @@ class WithTCM(torch.nn.Module):
             raise InputError("the base loss did not return a scalar tensor; give it a reducer that returns the mean")
         if self._has_memory:
             ref_emb, ref_labels, ids, ref_ids = _memory_entries(self.base_loss)
-        tcm = self.tcm(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids)
+        grouped = {"groups": groups} if isinstance(self.tcm, AdaptiveTCMLoss) else {}
+        tcm = self.tcm(embeddings, labels, ref_emb, ref_labels, ids=ids, ref_ids=ref_ids, **grouped)
         self.last = WithTCMStats(base.detach(), tcm.detach())
         return base + self.weight * tcm
 

@@ -7,7 +7,7 @@ from typing import Any
 import torch
 
 from evenmatch.errors import InputError
-from evenmatch.losses import TCMLoss, WithTCM, build
+from evenmatch.losses import AdaptiveTCMLoss, TCMLoss, UnifiedThresholdLoss, WithTCM, build
 from evenmatch.training._config import ImageConfig, LossConfig, TCMConfig, TrainConfig
 from evenmatch.training._learner import MetricLearner
 from evenmatch.training._network import EmbeddingNet, build_network
@@ -48,7 +48,7 @@ def build_from_config(config: TrainConfig, *, pretrained: bool | None = None) ->
     )
 
 
-def build_loss(loss: LossConfig, tcm: TCMConfig, n_classes: int, dim: int) -> WithTCM:
+def build_loss(loss: LossConfig, tcm: TCMConfig, n_classes: int, dim: int, *, n_groups: int | None = None) -> WithTCM:
     """Base loss and TCM, over the batches of all processes.
 
     Raises:
@@ -64,22 +64,38 @@ def build_loss(loss: LossConfig, tcm: TCMConfig, n_classes: int, dim: int) -> Wi
         if type(base).__name__ not in CrossBatchMemory.supported_losses():
             raise InputError(f"loss.memory does not suit {loss.name!r}; use a pair loss, such as contrastive, or 0")
         base = CrossBatchMemory(base, dim, memory_size=loss.memory)
-    return WithTCM(
-        base,
-        TCMLoss(tcm.margin_pos, tcm.margin_neg, tcm.weight_pos, tcm.weight_neg),
-        tcm.weight,
-        gather=True,
+    return WithTCM(base, _regularizer(tcm, n_groups), tcm.weight, gather=True)
+
+
+def _regularizer(tcm: TCMConfig, n_groups: int | None) -> TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss:
+    if tcm.kind == "fixed":
+        weight_neg = 1.0 if tcm.weight_neg is None else tcm.weight_neg
+        return TCMLoss(tcm.margin_pos, tcm.margin_neg, tcm.weight_pos, weight_neg)
+    if tcm.kind == "unified_threshold":
+        return UnifiedThresholdLoss(tcm.scale, threshold=tcm.threshold)
+    if tcm.by_group and n_groups is None:
+        raise InputError("tcm.by_group is set and the training images have no groups; set tcm.by_group=false")
+    return AdaptiveTCMLoss(
+        tcm.quantile_pos,
+        tcm.far,
+        tcm.weight_pos,
+        tcm.weight_neg,
+        n_groups=n_groups if tcm.by_group else None,
+        decay=tcm.decay,
+        warmup=tcm.warmup,
     )
 
 
-def build_learner(config: TrainConfig, n_classes: int, *, pretrained: bool | None = None) -> MetricLearner:
+def build_learner(
+    config: TrainConfig, n_classes: int, *, n_groups: int | None = None, pretrained: bool | None = None
+) -> MetricLearner:
     """The Lightning module of a run, its weights drawn from the run's seed."""
     if 0 < config.loss.memory < config.batch.size:
         raise InputError(f"loss.memory {config.loss.memory} is smaller than batch.size {config.batch.size}; enlarge it")
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(config.seed)
         network = build_from_config(config, pretrained=pretrained)
-        loss = build_loss(config.loss, config.tcm, n_classes, network.dim)
+        loss = build_loss(config.loss, config.tcm, n_classes, network.dim, n_groups=n_groups)
     return MetricLearner(network, loss, config.optimizer, config.schedule, config.seed)
 
 

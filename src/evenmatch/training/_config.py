@@ -118,13 +118,33 @@ class LossConfig(_Section):
 
 
 class TCMConfig(_Section):
-    """The regulariser; weight 0 trains with the base loss alone."""
+    """The regulariser; weight 0 trains with the base loss alone.
 
+    Attributes:
+        kind: "fixed" margins as in the paper, "adaptive" margins that follow the data, or "unified_threshold" for a
+            learned threshold in the place of TCM.
+        weight: of the regulariser.
+        margin_pos, margin_neg: of "fixed".
+        weight_pos, weight_neg: of the two terms of "fixed" and "adaptive"; weight_neg null is 1 for "fixed", and for
+            "adaptive" the one at which drawing all embeddings together gains nothing.
+        quantile_pos, far, decay, warmup: of "adaptive".
+        by_group: of "adaptive": quantiles of each group of the training images, and an equal say for each.
+        scale, threshold: of "unified_threshold".
+    """
+
+    kind: Literal["fixed", "adaptive", "unified_threshold"] = "fixed"
     weight: Rate = 1.0
     margin_pos: float = 0.9
     margin_neg: float = 0.5
     weight_pos: Rate = 1.0
-    weight_neg: Rate = 1.0
+    weight_neg: Rate | None = None
+    quantile_pos: Share = 0.25
+    far: Share = 0.05
+    decay: Annotated[float, Field(ge=0, lt=1)] = 0.98
+    warmup: Annotated[int, Field(ge=0)] = 50
+    by_group: bool = False
+    scale: Annotated[float, Field(gt=0)] = 16.0
+    threshold: Annotated[float, Field(ge=-1, le=1)] = 0.6
 
     @model_validator(mode="after")
     def _fits(self) -> TCMConfig:
@@ -133,6 +153,8 @@ class TCMConfig(_Section):
                 f"margin_pos is {self.margin_pos} and margin_neg is {self.margin_neg}; "
                 "keep 0 < margin_neg < margin_pos <= 1"
             )
+        if self.by_group and self.kind != "adaptive":
+            raise ValueError(f'by_group is for kind "adaptive", and kind is "{self.kind}"; change one of them')
         return self
 
 

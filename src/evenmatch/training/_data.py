@@ -26,9 +26,10 @@ __all__ = ["RetrievalData", "hold_out"]
 class RetrievalData(LightningDataModule):
     """Images for training and judging an embedding model.
 
-    Batches are dicts: images `(n, c, size, size)` float32, labels `(n,)` int64, rows `(n,)` of the split, and query
-    `(n,)` where the split tells query and gallery apart. What the batch of a step holds depends on the seed and the
-    step alone: not on the number of workers, of processes, or on interruptions.
+    Batches are dicts: images `(n, c, size, size)` float32, labels `(n,)` int64, rows `(n,)` of the split, query `(n,)`
+    where the split tells query and gallery apart, and in training groups `(n,)` int64 where the images have groups.
+    What the batch of a step holds depends on the seed and the step alone: not on the number of workers, of processes,
+    or on interruptions.
 
     A class with one image has no positive pair. It is left out of training (`left_out` names it); in validation and
     test its image still serves as a negative.
@@ -73,6 +74,7 @@ class RetrievalData(LightningDataModule):
         check_batch(len(train.classes), batch.size, batch.per_class)
         self.images = {"train": train, "validation": validation, "test": test}
         self.n_classes = len(train.classes)
+        self.n_groups = None if train.groups is None else len(np.unique(train.groups))
         self._image, self._batch, self._schedule = image, batch, schedule
         self._seed, self._workers, self._eval_batch_size = seed, workers, eval_batch_size
         self._sources: dict[str, BatchSource] = {}

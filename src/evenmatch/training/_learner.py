@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from evenmatch.errors import ArtefactError, InputError
-from evenmatch.losses import WithTCM
+from evenmatch.losses import AdaptiveTCMLoss, WithTCM
 from evenmatch.training._config import OptimizerConfig, ScheduleConfig
 from evenmatch.training._network import EmbeddingNet
 
@@ -33,7 +33,8 @@ class MetricLearner(LightningModule):
     Where a batch does not fit, use a cross-batch memory (``loss.memory`` of a configuration).
 
     Logged while training: ``train/loss``, ``train/base`` and ``train/tcm``, and of TCM the share of positive and
-    negative pairs that are hard, ``train/hard_pos`` and ``train/hard_neg``.
+    negative pairs that are hard, ``train/hard_pos`` and ``train/hard_neg``; of AdaptiveTCMLoss, too, its margins,
+    ``train/margin_pos`` and ``train/margin_neg``.
 
     Args:
         network: images to unit vectors.
@@ -83,11 +84,13 @@ class MetricLearner(LightningModule):
         """Loss of a batch."""
         embeddings = self.network(batch["images"])
         with torch.autocast(embeddings.device.type, enabled=False):  # similarities need more digits than bf16 has
-            loss = self.loss(embeddings, batch["labels"])
+            loss = self.loss(embeddings, batch["labels"], groups=batch.get("groups"))
         parts, tcm = self.loss.last, self.loss.tcm.last
         if parts is not None and tcm is not None:
             logged = {"loss": loss.detach(), "base": parts.base, "tcm": parts.tcm}
             logged |= {"hard_pos": tcm.share_pos, "hard_neg": tcm.share_neg}
+            if isinstance(self.loss.tcm, AdaptiveTCMLoss):
+                logged |= dict(zip(("margin_pos", "margin_neg"), self.loss.tcm.margins(), strict=True))
             values = {f"train/{name}": value.detach() for name, value in logged.items()}
             self.log_dict(values, batch_size=len(embeddings))
         return loss

@@ -41,6 +41,9 @@ class BatchSource(Dataset[dict[str, Tensor]]):
         self._images = images
         self._codes = torch.from_numpy(np.ascontiguousarray(codes, dtype=np.int64))
         self._query = None if images.roles is None else torch.from_numpy(np.asarray(images.roles) == "query")
+        self._groups = None
+        if augment and images.groups is not None:
+            self._groups = torch.from_numpy(np.unique(images.groups, return_inverse=True)[1].astype(np.int64))
         self._settings = settings
         self._kind = settings.augment if augment else "none"
         self._crop = v2.Compose(
@@ -63,7 +66,9 @@ class BatchSource(Dataset[dict[str, Tensor]]):
         return self._images.n
 
     def __getitem__(self, plan: BatchPlan) -> dict[str, Tensor]:
-        """Images `(n, c, size, size)` float32, labels `(n,)`, rows `(n,)`, and query `(n,)` where there are roles."""
+        """Images `(n, c, size, size)` float32, labels `(n,)`, rows `(n,)`, and query `(n,)` where there are roles; with
+        augmentation, which is for training, groups `(n,)` where there are groups.
+        """
         rows = torch.from_numpy(plan.rows)
         seeds = plan.seeds
         if self._kept is not None:
@@ -77,6 +82,8 @@ class BatchSource(Dataset[dict[str, Tensor]]):
             batch["images"] = random_affine(batch["images"], seeds)
         if self._query is not None:
             batch["query"] = self._query[rows]
+        if self._groups is not None:
+            batch["groups"] = self._groups[rows]
         return batch
 
     def _wants_cache(self) -> bool:

@@ -85,7 +85,7 @@ def train(
     if first and folder.is_dir() and any(folder.iterdir()):
         raise InputError(f"{folder} is not empty; use --resume {folder} to continue its run, or another --out")
     config = resolved(config)
-    build_learner(config, 2)  # what does not fit shows before images are read
+    build_learner(config, 2, n_groups=1)  # what does not fit shows before images are read
     data = read_images(config, skip_bad=skip_bad, say=say)
     if first:
         try:
@@ -131,7 +131,7 @@ def _run(
     test = data.images["test"]
     if test is None:
         raise InputError("there are no test images; name a test split in data.test")
-    learner = build_learner(config, data.n_classes, pretrained=None if step is None else False)
+    learner = build_learner(config, data.n_classes, n_groups=data.n_groups, pretrained=None if step is None else False)
     with _quiet():
         trainer = _trainer(config, folder, data, step, say, progress)
         if step is None or step < config.schedule.steps:
