@@ -149,6 +149,7 @@ class Bench:
         x, times = self.unit(self.torch.bfloat16), 1 if precision == "fast" else 6
         run, work, loading = self.counting(precision)
         compiling = self.seconds(work)
+        counted = int(run.tallies[0].pooled.sum())
         self.product(x, times)
         ratios, spent, floors = [], [], []
         for _ in range(self.runs):
@@ -161,7 +162,7 @@ class Bench:
             f"pass, {precision}", ratio_to_product=statistics.median(ratios), lowest=min(ratios), highest=max(ratios),
             seconds=seconds, product_seconds=floor, product_tflops=flops / floor / 1e12,
             pairs_a_second=self.problem.n_pairs / seconds, loading_seconds=loading, first_seconds=compiling,
-            counted_in_shared_memory=run.window is not None,
+            counted_in_shared_memory=run.window is not None, every_pair_counted=counted == self.problem.n_pairs,
         )  # fmt: skip
 
     def float32_product(self) -> None:
@@ -225,17 +226,18 @@ class Bench:
         own = shape_for(self.device, 1 if precision == "fast" else 3)
         others = {
             "own": own,
-            "one program": replace(own, stages=3, registers=None, programs=own.programs // 2),
-            "16 warps": replace(own, cols=256, warps=16, stages=2, registers=None, programs=own.programs // 2),
+            "one program": replace(own, stages=3, registers=None, programs=max(own.programs // 2, 1)),
+            "16 warps": replace(own, cols=256, warps=16, stages=2, registers=None, programs=max(own.programs // 2, 1)),
             "half a tile": replace(own, cols=64, warps=4, stages=3, registers=None),
             "128 registers": replace(own, registers=128, stages=2),
         }
         for name, shape in others.items():
 
             def one(name: str = name, shape: Any = shape) -> None:
-                _, work, _ = self.counting(precision, shape)
+                run, work, _ = self.counting(precision, shape)
                 work()
-                self.report.add(f"shape, {precision}, {name}", seconds=self.seconds(work))
+                right = int(run.tallies[0].pooled.sum()) == self.problem.n_pairs
+                self.report.add(f"shape, {precision}, {name}", seconds=self.seconds(work), every_pair_counted=right)
 
             self.report.step(f"shape, {precision}, {name}", one)
 

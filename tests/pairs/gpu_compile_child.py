@@ -45,7 +45,16 @@ def built(capability: int, warps: int, stages: int, registers: int | None, **con
 
 
 if __name__ == "__main__":
-    common = {"HALF": True, "EUCLIDEAN": False, "GROUPS": False, "SPLITS": False, "BM": 128, "BN": 128, "SPAN": 16}
+    common = {
+        "HALF": True,
+        "EUCLIDEAN": False,
+        "GROUPS": False,
+        "SPLITS": False,
+        "BM": 128,
+        "BN": 128,
+        "SPAN": 16,
+        "DIM": 512,
+    }
     fast = {**common, "PARTS": 1, "BK": 64}
     exact = {**common, "PARTS": 3, "BK": 32}
     print(

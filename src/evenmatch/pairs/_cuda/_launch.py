@@ -30,6 +30,8 @@ class Shape:
         programs: how many programs share the tiles of a launch.
         pairs: how many pairs a launch may have: a fraction of a second, so that progress shows and Ctrl-C is heard.
         registers: the most that a thread may have, so that two programs fit on a multiprocessor; None for no limit.
+        window: whether there is shared memory for a window of the pooled histogram. Triton asks the driver for more
+            than 48 KiB only where its own tiles need that much, so small tiles and the window exclude each other.
     """
 
     rows: int
@@ -41,6 +43,7 @@ class Shape:
     programs: int
     pairs: int
     registers: int | None = None
+    window: bool = False
 
     def options(self, pure: bool) -> dict[str, Any]:
         """Launch settings as Triton takes them; the few tiles with masks need more registers."""
@@ -56,14 +59,18 @@ def shape_for(device: torch.device, parts: int) -> Shape:
 
     properties = torch.cuda.get_device_properties(device)
     programs = 2 * properties.multi_processor_count
+    depth, stages = (64, 2) if parts == 1 else (32, 3)
     if (properties.major, properties.minor) not in ((8, 0), (9, 0), (10, 0), (10, 3)):
-        # 99 KiB of shared memory a program, of which the window takes 48
-        return Shape(64, 64, 64 if parts == 1 else 32, span=32, warps=4, stages=2, programs=programs, pairs=2**32)
-    if parts == 1:
-        # two programs a multiprocessor: one multiplies while the other counts
-        return Shape(128, 128, 64, span=16, warps=8, stages=2, programs=programs, pairs=2**34, registers=128)
-    stages = 3 if properties.major > 8 else 2
-    return Shape(128, 128, 32, span=16, warps=8, stages=stages, programs=programs, pairs=2**34)
+        # 99 KiB of shared memory a program: small tiles, and no room for the window
+        return Shape(64, 64, depth, span=32, warps=4, stages=2, programs=programs, pairs=2**32)
+    if properties.major == 8:
+        return Shape(128, 128, depth, span=16, warps=8, stages=3, programs=programs, pairs=2**33, window=True)
+    # of one part, two programs a multiprocessor: one multiplies while the other counts
+    registers = 128 if parts == 1 else None
+    return Shape(
+        128, 128, depth, span=16, warps=8, stages=stages, programs=programs, pairs=2**34, registers=registers,
+        window=True,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -148,13 +155,14 @@ def launch(
             continue
         n_tiles = len(squares) * shape.span**2
         kernel[(min(shape.programs, n_tiles),)](
-            rows.parts, cols.parts, rows.parts.stride(0), cols.parts.stride(0), rows.parts.shape[2], rows.codes,
+            rows.parts, cols.parts, rows.parts.stride(0), cols.parts.stride(0), rows.codes,
             cols.codes, rows.groups, cols.groups, rows.squares, cols.squares, rows.start, cols.start, rows.n, cols.n,
             torch.from_numpy(squares).to(tally.device), n_tiles, tally.pooled, len(tally.pooled), tally.table,
             tally.table.shape[1], ladder.width, tally.groups, len(tally.groups), tally.groups.shape[2], n_groups,
             tally.best, tally.best.shape[1], tally.rungs, tally.splits, ladder.first, 1 / problem.grid.step,
             problem.grid.zero_bin, problem.grid.size, window or 0,
             HALF=problem.half, EUCLIDEAN=problem.grid.metric == "euclidean", GROUPS=n_groups > 0,
-            SPLITS=ladder.splits.size > 0, PARTS=len(rows.parts), BM=shape.rows, BN=shape.cols, BK=shape.depth,
+            SPLITS=ladder.splits.size > 0, PARTS=len(rows.parts), DIM=rows.parts.shape[2],
+            BM=shape.rows, BN=shape.cols, BK=shape.depth,
             SPAN=shape.span, PURE=pure, DIRECT=pure and window is not None, **shape.options(pure),
         )  # fmt: skip

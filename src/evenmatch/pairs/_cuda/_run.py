@@ -91,6 +91,8 @@ def _direct_works(device: str, precision: str, groups: bool = False) -> bool:
     counted = []
     try:
         shape = shape_for(torch.device(device), PARTS[precision])
+        if not shape.window:
+            return False
         for direct in (True, False):
             run = Pass(problem, ladder, [torch.device(device)], shape, PARTS[precision], direct=direct)
             run.count(data.n, 1, None)

@@ -20,14 +20,14 @@ _MAGNITUDE = tl.constexpr(0x7FFFFFFF)
 
 
 @triton.jit
-def _product(left, right, left_part, right_part, dim, row, col, PARTS: tl.constexpr, BM: tl.constexpr,
+def _product(left, right, left_part, right_part, row, col, PARTS: tl.constexpr, DIM: tl.constexpr, BM: tl.constexpr,
              BN: tl.constexpr, BK: tl.constexpr):  # fmt: skip
     """Products of rows and columns, ``(BM, BN)`` float32, of vectors in one part or in three (see `split`)."""
     k = tl.arange(0, BK)
-    a = left + row[:, None].to(tl.int64) * dim + k[None, :]
-    b = right + col[None, :].to(tl.int64) * dim + k[:, None]
+    a = left + row[:, None].to(tl.int64) * DIM + k[None, :]
+    b = right + col[None, :].to(tl.int64) * DIM + k[:, None]
     total = tl.zeros((BM, BN), dtype=tl.float32)
-    for _ in range(0, dim, BK):
+    for _ in range(0, DIM, BK):
         if PARTS == 1:
             total = tl.dot(tl.load(a), tl.load(b), total)
         else:
@@ -47,8 +47,8 @@ def _product(left, right, left_part, right_part, dim, row, col, PARTS: tl.conste
 
 
 @triton.jit
-def _distances(products, left, right, left_part, right_part, dim, row, col, row_squares, col_squares, valid,
-               PARTS: tl.constexpr):  # fmt: skip
+def _distances(products, left, right, left_part, right_part, row, col, row_squares, col_squares, valid,
+               PARTS: tl.constexpr, DIM: tl.constexpr):  # fmt: skip
     """Scores -‖x - y‖ from products.
 
     ‖x‖² + ‖y‖² - 2x·y cancels where x ≈ y; a tile that holds such a pair is computed again from the differences.
@@ -57,10 +57,10 @@ def _distances(products, left, right, left_part, right_part, dim, row, col, row_
     squared = total - 2.0 * products
     close = (squared < 0.01 * total) & valid
     if tl.max(tl.max(close.to(tl.int32), 1), 0) > 0:  # pyright: ignore[reportOperatorIssue]
-        a = left + row.to(tl.int64) * dim
-        b = right + col.to(tl.int64) * dim
+        a = left + row.to(tl.int64) * DIM
+        b = right + col.to(tl.int64) * DIM
         direct = tl.zeros_like(squared)
-        for d in range(0, dim):
+        for d in range(0, DIM):
             x, y = tl.load(a + d).to(tl.float32), tl.load(b + d).to(tl.float32)
             if PARTS == 3:
                 # from the smallest part, so that the float32 value is restored exactly
@@ -146,12 +146,13 @@ def _count(scores, same, valid, row_codes, col_codes, row_groups, col_groups, n_
 
 
 @triton.jit
-def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, row_groups, col_groups, row_squares,
+def count_tiles(left, right, left_part, right_part, row_codes, col_codes, row_groups, col_groups, row_squares,
                 col_squares, row0, col0, n_rows, n_cols, spans, n_tiles, pooled, copies, table, cells, width,
                 group_table, group_copies, group_cells, n_groups, best, n_best, rungs, splits, first, scale, zero_bin,
                 size, window_start, HALF: tl.constexpr, EUCLIDEAN: tl.constexpr, GROUPS: tl.constexpr,
-                SPLITS: tl.constexpr, PARTS: tl.constexpr, BM: tl.constexpr, BN: tl.constexpr, BK: tl.constexpr,
-                SPAN: tl.constexpr, PURE: tl.constexpr, DIRECT: tl.constexpr):  # fmt: skip
+                SPLITS: tl.constexpr, PARTS: tl.constexpr, DIM: tl.constexpr, BM: tl.constexpr,
+                BN: tl.constexpr, BK: tl.constexpr, SPAN: tl.constexpr, PURE: tl.constexpr,
+                DIRECT: tl.constexpr):  # fmt: skip
     """Count the tiles of ``spans``; each program takes every ``num_programs``-th one.
 
     ``spans`` holds the first row and column of squares of ``SPAN × SPAN`` tiles, ``(n, 2)`` int32, within a block of
@@ -165,7 +166,8 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
     window = window_start
     if DIRECT:
         window = open_window()
-    for tile in range(tl.program_id(0), n_tiles, tl.num_programs(0)):
+    tile = tl.program_id(0)
+    while tile < n_tiles:
         span = tile // (SPAN * SPAN)
         within = tile - span * SPAN * SPAN
         r0 = tl.load(spans + 2 * span) + within // SPAN * BM
@@ -191,10 +193,10 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
             if HALF:
                 valid = valid & ((col0 + col)[None, :] > (row0 + row)[:, None])
             same = codes_row[:, None] == codes_col[None, :]
-            scores = _product(left, right, left_part, right_part, dim, row, col, PARTS, BM, BN, BK)
+            scores = _product(left, right, left_part, right_part, row, col, PARTS, DIM, BM, BN, BK)
             if EUCLIDEAN:
-                scores = _distances(scores, left, right, left_part, right_part, dim, row, col, row_squares,
-                                    col_squares, valid, PARTS)  # fmt: skip
+                scores = _distances(scores, left, right, left_part, right_part, row, col, row_squares,
+                                    col_squares, valid, PARTS, DIM)  # fmt: skip
             if PURE:
                 _best(scores, best, row0 + row, col0 + col, row_in, col_in, HALF)
             else:
@@ -214,6 +216,7 @@ def count_tiles(left, right, left_part, right_part, dim, row_codes, col_codes, r
                 _count(scores, same, valid, codes_row, codes_col, groups_row, groups_col, n_groups, pooled, table,
                        group_table, group_cells, cells, width, rungs, splits, first, scale, zero_bin, size, GROUPS,
                        SPLITS, PURE)  # fmt: skip
+        tile += tl.num_programs(0)
     if DIRECT:
         close_window(window, window_start, pooled)
 
