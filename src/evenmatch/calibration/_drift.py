@@ -75,8 +75,9 @@ def drift_counts(point: OperatingPoint, counts: UnlabeledCounts, *, alpha: float
     2, 1931), on which ``(ν - L + 2)/(ν(L - 1))·T²`` is F distributed with L - 1 and ν - L + 2 degrees of freedom.
     For normal influences ν would be K - 1; a few classes carry most of the false accepts, so half of that is taken.
 
-    The jackknife of a statistic of pairs is too wide (Efron and Stein, Annals of Statistics 9, 1981), so the alarm
-    fires less often than ``alpha`` under the null hypothesis; ``studies/transfer`` counts how often.
+    The jackknife of a statistic of pairs is too wide (Efron and Stein, Annals of Statistics 9, 1981), which makes the
+    test careful, and few classes with many false accepts give it heavy tails, which does the opposite at small
+    ``alpha``; ``studies/transfer`` counts how often it fires.
 
     Args:
         point: with curves.
