@@ -132,8 +132,8 @@ def drift(
 ) -> DriftCheck:
     """Test whether new data without labels score as those that a point was calibrated on.
 
-    Under the null hypothesis, other classes and samples of the same kind, the alarm fires in at most a share ``alpha``
-    of all checks; how many matches there are among the new data is left open. `drift_counts` in
+    Under the null hypothesis, other classes and samples of the same kind, the alarm is meant to fire in at most a share
+    ``alpha`` of all checks; how many matches there are among the new data is left open. `drift_counts` in
     ``evenmatch.calibration`` has the formulas and ``studies/transfer`` how often it fires with and without a shift.
 
     Args:

@@ -72,10 +72,12 @@ def drift_counts(point: OperatingPoint, counts: UnlabeledCounts, *, alpha: float
     ``A_l = π·TAR_l + (1 - π)·FAR_l`` up to the spread of the classes on both sides (the covariance that the point
     carries, once for each side, more where the new classes are fewer) and the spread of the new samples. π is fitted
     by generalised least squares, and what remains at the L levels is Hotelling's T² (Annals of Mathematical Statistics
-    2, 1931), on which ``(K - L + 1)/((K - 1)(L - 1))·T²`` is F distributed with L - 1 and K - L + 1 degrees of freedom.
+    2, 1931), on which ``(ν - L + 2)/(ν(L - 1))·T²`` is F distributed with L - 1 and ν - L + 2 degrees of freedom.
+    For normal influences ν would be K - 1; a few classes carry most of the false accepts, so half of that is taken.
 
-    The jackknife of a statistic of pairs is too wide (Efron and Stein, Annals of Statistics 9, 1981), so the alarm
-    fires less often than ``alpha`` under the null hypothesis; ``studies/transfer`` counts how often.
+    The jackknife of a statistic of pairs is too wide (Efron and Stein, Annals of Statistics 9, 1981), which makes the
+    test careful, and few classes with many false accepts give it heavy tails, which does the opposite at small
+    ``alpha``; ``studies/transfer`` counts how often it fires.
 
     Args:
         point: with curves.
@@ -98,7 +100,7 @@ def drift_counts(point: OperatingPoint, counts: UnlabeledCounts, *, alpha: float
     far, tar = curves.far_at(counts.thresholds), curves.tar_at(counts.thresholds)
     accepted = counts.accepted.sum(axis=0) / 2 / counts.n_pairs
     share, statistic = _fit(curves, counts, far, tar, accepted)
-    levels, df = far.size, curves.classes - 1
+    levels, df = far.size, (curves.classes - 1) / 2
     scaled = statistic * (df - levels + 2) / (df * (levels - 1))
     p_value = float(f_distribution.sf(scaled, levels - 1, df - levels + 2))
     index = counts.grid.index_at_or_above(point.threshold)
