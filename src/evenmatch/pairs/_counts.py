@@ -73,8 +73,8 @@ class PairCounts:
         codes: the class index of each of these n samples, ``(n,)`` int64.
         groups: counts between groups, or None.
         reference_best: with a reference set of m samples, the best positive and negative score of each reference with
-            the queries, ``(2, m)`` float32, ``-inf`` where there is none; None within one set, of merged counts, and from
-            engines that do not look for it.
+            the queries, ``(2, m)`` float32, ``-inf`` where there is none; None within one set, of merged counts, and
+            from engines that do not look for it.
     """
 
     grid: ScoreGrid
