@@ -146,8 +146,12 @@ def quiet_after(client: Any) -> bool:
     return False
 
 
+def blas_limits() -> set[int]:
+    return {library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"}
+
+
 def test_an_interrupt_cancels_what_is_left_and_the_cluster_goes_on(client):
-    limits = [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"]
+    limits = blas_limits()
     shares: list[float] = []
 
     def interrupt(share: float) -> None:
@@ -159,7 +163,7 @@ def test_an_interrupt_cancels_what_is_left_and_the_cluster_goes_on(client):
         count_pairs(data(9000), engine="dask", progress=interrupt)
     assert shares[-1] < 1
     assert quiet_after(client)
-    assert [library["num_threads"] for library in threadpool_info() if library["user_api"] == "blas"] == limits
+    assert blas_limits() == limits
     assert_same(count_pairs(data(), engine="dask"), count_pairs(data()))
 
 
