@@ -75,8 +75,8 @@ def load(
     groups, ids: likewise.
     name: what to call the set in reports; by default the file's name without suffix.
 
-    Everything is looked at once, a block at a time: memory is that of the labels and 16 bytes a row, beside the vectors
-    themselves for `.npz`, `.safetensors` and a single `.parquet`.
+    Everything is looked at once, a block at a time: memory is that of the labels and some 50 bytes a row, beside the
+    vectors themselves for `.npz`, `.safetensors` and a single `.parquet`.
 
     Singular and plural column names are both understood. Nothing is ever unpickled. Raises `InputError`, naming the
     file, if it is missing, unreadable, damaged, of an unknown kind, or if its content is not a valid set.

@@ -75,8 +75,8 @@ class PairCounts:
         codes: the class index of each of these n samples, ``(n,)`` int64.
         groups: counts between groups, or None.
         reference_best: with a reference set of m samples, the best positive and negative score of each reference with
-            the queries, ``(2, m)`` float32, ``-inf`` where there is none; None within one set, and from engines that
-            do not look for it.
+            the queries, ``(2, m)`` float32, ``-inf`` where there is none; None within one set, of merged counts, and
+            from engines that do not look for it.
         arithmetic: of the products behind the scores, ``"float32"`` or ``"bfloat16"``.
         recount: what rounding to bfloat16 changed in a sample of pairs, or None.
         sampling: how the counts were estimated from some of the pairs, or None where every pair was counted. An
@@ -166,9 +166,6 @@ class PairCounts:
                 "count both parts with one precision"
             )
         groups = None if self.groups is None or other.groups is None else self.groups + other.groups
-        reference_best = None
-        if self.reference_best is not None and other.reference_best is not None:
-            reference_best = np.maximum(self.reference_best, other.reference_best)
         return replace(
             self,
             positives=self.positives + other.positives,
@@ -180,7 +177,7 @@ class PairCounts:
             best_positive=np.maximum(self.best_positive, other.best_positive),
             best_negative=np.maximum(self.best_negative, other.best_negative),
             groups=groups,
-            reference_best=reference_best,
+            reference_best=None,  # the two may be of different references
         )
 
     def require_conserved(self, n_pairs: int) -> None:

@@ -197,9 +197,10 @@ def count_cpu(
     """Count every pair of a problem, exactly in float32 scores.
 
     Time is that of the float32 product of half the matrix, n²·d operations, plus about a nanosecond a pair and core.
-    Memory does not depend on n²: at most two blocks of vectors (``block_bytes`` each), 12 bytes a sample and thread,
-    and class tables of K·(T+1) cells: 16 bytes a cell for the result and 8 a thread. Where the tables of all threads
-    would exceed 1 GiB, fewer threads are used.
+    Memory does not depend on n², nor on the size of vectors that lie in files: at most two blocks of vectors
+    (``block_bytes`` each), some 30 bytes a sample and 8 more (across two sets 16) for each thread, and class tables of
+    K·(T+1) cells: 16 bytes a cell for the result and 8 a thread. Where the tables of all threads would exceed 1 GiB,
+    fewer threads are used.
 
     Args:
         problem: samples and classes.

@@ -53,7 +53,7 @@ class BlockGrid:
         allowed = n**2 / (_PAIRS_PER_CELL * problem.classes.size * ladder.width)
         blocks = max(min(wanted, allowed), math.sqrt(square * threads), 1)
         edge = n / blocks
-        rows, cols = (_edges(side.n, math.ceil(side.n / edge), step) for side in (problem.rows, problem.cols))
+        rows, cols = (_edges(side.n, max(1, round(side.n / edge)), step) for side in (problem.rows, problem.cols))
         return cls(rows, cols, problem.half)
 
     @cached_property
