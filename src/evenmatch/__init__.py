@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare
+    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare, plan
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -31,6 +31,7 @@ __all__ = [
     "errors",
     "load",
     "losses",
+    "plan",
     "plot",
     "save",
 ]
@@ -43,6 +44,7 @@ _HOME = {
     "OperatingPoint": "evenmatch.calibration",
     "Comparison": "evenmatch.auditing",
     "compare": "evenmatch.auditing",
+    "plan": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

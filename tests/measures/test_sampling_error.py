@@ -53,8 +53,8 @@ def simulate(data: EmbeddingSet, pairs: int) -> Simulation:
 @pytest.fixture(scope="module", params=["all samples are anchors", "a few anchors of each class"])
 def simulation(request) -> Simulation:
     if request.param.startswith("all"):
-        return simulate(around_centres(3000, 150, 16, 1), 3_600_000)
-    return simulate(around_centres(2500, 250, 16, 2), 240_000)
+        return simulate(around_centres(2400, 80, 8, 1), 2_600_000)
+    return simulate(around_centres(2000, 120, 8, 2), 200_000)
 
 
 def test_intervals_hold_the_exact_opis_as_often_as_they_say(simulation):

@@ -34,6 +34,7 @@ def audit(
     engine: Annotated[str | None, typer.Option(help="What counts the pairs; by default the best one here.")] = None,
     budget: Annotated[str | None, typer.Option(help="Estimate from the pairs that this time allows, as 30s.")] = None,
     pairs: Annotated[float | None, typer.Option(help="Estimate from this many random pairs, as 1e9.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Do not audit: say what it would cost on each engine.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
@@ -61,6 +62,8 @@ def audit(
 
     evenmatch audit embeddings.npy --labels labels.csv --budget 30s
 
+    evenmatch audit embeddings.npz --plan
+
     evenmatch audit photos.npz --html report.html --images photos/
     """
     limits = parse_limits(fail_above or [], _LIMITS)
@@ -79,6 +82,17 @@ def audit(
 
     queries = em.load(file, labels=labels, groups=groups)
     references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
+    if plan:
+        costs = em.plan(queries, ref=references, metric=metric, threads=threads).summary()
+        if json:
+            print_json(costs)
+        else:
+            from rich.console import Console
+
+            from evenmatch.report import print_plan
+
+            print_plan(costs, Console())
+        return
     result = em.audit(
         queries,
         ref=references,

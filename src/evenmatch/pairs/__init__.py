@@ -1,14 +1,16 @@
 """One pass over all pairs: mergeable integer counts per class and threshold."""
 
 from evenmatch.pairs._counts import GroupCounts, PairCounts
-from evenmatch.pairs._cpu import CpuEngine
+from evenmatch.pairs._cpu import CpuEngine, available_cores
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._neighbours import Neighbours, nearest_neighbours
+from evenmatch.pairs._probe import PassProbe, probe_engine
 from evenmatch.pairs._recount import Recount
 from evenmatch.pairs._run import ENGINES, Engine, count_pairs, make_engine
 from evenmatch.pairs._sample import SampleEngine
 from evenmatch.pairs._sampling import Sampling
+from evenmatch.pairs._window import find_thresholds
 
 __all__ = [
     "ENGINES",
@@ -18,12 +20,16 @@ __all__ = [
     "GroupCounts",
     "Neighbours",
     "PairCounts",
+    "PassProbe",
     "Recount",
     "SampleEngine",
     "Sampling",
     "ScoreGrid",
+    "available_cores",
     "count_pairs",
     "extreme_pairs",
+    "find_thresholds",
     "make_engine",
     "nearest_neighbours",
+    "probe_engine",
 ]
