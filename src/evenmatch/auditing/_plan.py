@@ -30,7 +30,6 @@ from evenmatch.pairs import (
 __all__ = ["EngineCost", "Plan", "device_seconds", "plan"]
 
 _RESAMPLES = 1000
-_JACKKNIFE_PARTS = 200
 _BLOCK_BYTES = 256 * 2**20
 _INTERVAL_BYTES = 6 * 8 * 2**22
 _CELL_SECONDS = 12e-9
@@ -226,20 +225,21 @@ def _reading_seconds(sets: list[EmbeddingSet]) -> float:
 
 
 def _judging_seconds(counts: PairCounts, n_classes: int) -> float:
-    """OPIS and the intervals, from the counts of some rows with a tenth of the resamples."""
-    started = time.perf_counter()
-    try:
+    """OPIS and the intervals, from the counts of some rows with few resamples and with more."""
+
+    def took(resamples: int) -> float:
+        started = time.perf_counter()
         result = consistency(counts)
+        class_intervals(counts, result, eps=0.1, threshold=result.range[1], resamples=resamples)
+        return time.perf_counter() - started
+
+    try:
+        took(_RESAMPLES // 100)  # a first call costs more
+        few, more = took(_RESAMPLES // 100), took(_RESAMPLES // 5)
     except EvenmatchError:
         return 0.0
-    once = time.perf_counter() - started
-    few = _RESAMPLES // 10
-    started = time.perf_counter()
-    class_intervals(counts, result, eps=0.1, threshold=result.range[1], resamples=few)
-    taken = time.perf_counter() - started
-    k = counts.classes.size
-    repeats = (_RESAMPLES + min(n_classes, _JACKKNIFE_PARTS)) / (few + min(k, _JACKKNIFE_PARTS))
-    return (once + taken * repeats) * n_classes / k
+    each = max(more - few, 0.0) / (_RESAMPLES // 5 - _RESAMPLES // 100)
+    return (few + each * _RESAMPLES) * n_classes / counts.classes.size
 
 
 def _memory(sets: list[EmbeddingSet], n_classes: int, width: int, threads: int) -> int:
