@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare, drift, transfer
+    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare, drift, plan, transfer
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -32,6 +32,7 @@ __all__ = [
     "errors",
     "load",
     "losses",
+    "plan",
     "plot",
     "save",
     "transfer",
@@ -47,6 +48,7 @@ _HOME = {
     "compare": "evenmatch.auditing",
     "drift": "evenmatch.auditing",
     "transfer": "evenmatch.auditing",
+    "plan": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

@@ -117,7 +117,7 @@ def test_counts_of_two_precisions_do_not_merge():
 def test_the_recount_stands_for_all_pairs():
     """Weighted, the sampled pairs that changed are about as many as all that did."""
     case = Case(*clusters(1500, 40, dim=33, seed=7))
-    fast = case.count(precision="fast")
+    fast = case.count(precision="fast", far=(1e-3, 0.9))
     sample = fast.recount
     assert sample is not None
     exact = reference.scores(case.x)
@@ -130,7 +130,7 @@ def test_the_recount_stands_for_all_pairs():
         mine = (sample.second == -1) == genuine
         estimate = np.bincount(sample.replicate[mine], sample.weight[mine], minlength=sample.replicates)
         error = estimate.std(ddof=1) / np.sqrt(sample.replicates)
-        assert changed > 100
+        assert changed > 50
         assert abs(estimate.mean() - changed) < 4 * error
     assert (sample.pooled_shift.sum(axis=1) == 0).all()  # what one bin gains, another loses
 

@@ -4,6 +4,7 @@ from evenmatch.auditing._across import AcrossAudit, audit_across
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.auditing._calibrate import calibrate
 from evenmatch.auditing._comparison import Comparison, Difference, compare
+from evenmatch.auditing._plan import EngineCost, Plan, device_seconds, plan
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import audit
 from evenmatch.auditing._transfer import drift, transfer
@@ -15,11 +16,15 @@ __all__ = [
     "Comparison",
     "DataFacts",
     "Difference",
+    "EngineCost",
+    "Plan",
     "audit",
     "audit_across",
     "calibrate",
     "compare",
+    "device_seconds",
     "drift",
+    "plan",
     "progress_bar",
     "transfer",
 ]

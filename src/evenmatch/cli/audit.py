@@ -45,6 +45,7 @@ def audit(
     resume: Annotated[bool, typer.Option("--resume", help="Dask: continue from --checkpoint.")] = False,
     budget: Annotated[str | None, typer.Option(help="Estimate from the pairs that this time allows, as 30s.")] = None,
     pairs: Annotated[float | None, typer.Option(help="Estimate from this many random pairs, as 1e9.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Do not audit: say what it would cost on each engine.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines instead of tables.")] = False,
     save: Annotated[Path | None, typer.Option(help="Keep the audit in this file.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table of all classes here.")] = None,
@@ -72,6 +73,8 @@ def audit(
 
     evenmatch audit embeddings.npy --labels labels.csv --budget 30s
 
+    evenmatch audit embeddings.npz --plan
+
     evenmatch audit photos.npz --html report.html --images photos/
 
     evenmatch audit shards/ --scheduler tcp://10.0.0.1:8786 --checkpoint counted/
@@ -93,6 +96,17 @@ def audit(
 
     queries = em.load(file, labels=labels, groups=groups)
     references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
+    if plan:
+        costs = em.plan(queries, ref=references, metric=metric, threads=threads).summary()
+        if json:
+            print_json(costs)
+        else:
+            from rich.console import Console
+
+            from evenmatch.report import print_plan
+
+            print_plan(costs, Console())
+        return
     with resumable(checkpoint):
         result = em.audit(
             queries,

@@ -87,7 +87,7 @@ def sampling_error(
         share_of_pairs = counts.negatives / counts.negatives.sum()
         pooled = share_of_pairs @ sampling.replicate_far.mean(axis=0, dtype=np.float64)
         noisy_shares, noisy = np.zeros_like(shares), []
-        repeats = int(np.clip(_SIGN_CELLS // counts.classes.size, 32, 256))
+        repeats = int(np.clip(_SIGN_CELLS // counts.classes.size, 32, 128))
         for _ in range(repeats):
             far_noise, tar_noise = (_signed(rng, each) for each in (sampling.far_noise, sampling.tar_noise))
             of_all = share_of_pairs @ far_noise

@@ -79,15 +79,16 @@ def plan_sample(problem: Problem, pairs: int) -> SamplePlan:
         return int(sum(np.minimum(side.sizes, cap).sum() for side in sides))
 
     largest = max(int(side.sizes.max()) for side in sides)
-    positive_samples = _largest(2, largest, lambda cap: positives(cap) <= _POSITIVE_SHARE * pairs)
-    rest = pairs - positives(positive_samples)
     fewest = min(_FEWEST_REFERENCES, *(side.n for side in sides))
     least = positives(2) + anchors(2) * fewest
-    if rest < anchors(2) * fewest:
+    if pairs < least:
         raise InputError(
             f"a budget of {pairs:,} pairs is too small for {problem.classes.size:,} classes: at least {least:,} are "
             "needed for two samples of each against 128 others; give more pairs or more time"
         )
+    for_positives = min(_POSITIVE_SHARE * pairs, pairs - anchors(2) * fewest)
+    positive_samples = _largest(2, largest, lambda cap: positives(cap) <= for_positives)
+    rest = pairs - positives(positive_samples)
     most = min(*(side.n for side in sides), _REFERENCE_BYTES // (4 * problem.rows.source.dim))
     enough = min(_ENOUGH_REFERENCES, most)
     most_anchors = _largest(2, min(largest, _MOST_ANCHORS), lambda cap: anchors(cap) * enough <= rest)

@@ -165,8 +165,9 @@ class SampleRun:
                     scores = tally.scores(left[own], direction.vectors[at:stop], grid.metric)
                     count_sampled(
                         scores, codes[own], direction.reference_codes[at:stop], weights[own],
-                        direction.parts[rows][own], scale, zero_bin, first, rungs, splits, first_knot, knot_rungs, tally.bins, tally.kept,
-                        tally.pooled_neg[replicate], table, self.knot_tables[task.direction][replicate], parts,
+                        direction.parts[rows][own], scale, zero_bin, first, rungs, splits, first_knot, knot_rungs,
+                        tally.bins, tally.kept, tally.pooled_neg[replicate], table,
+                        self.knot_tables[task.direction][replicate], parts,
                     )  # fmt: skip
         return left.shape[0] * direction.references.size
 
@@ -194,7 +195,8 @@ class SampleRun:
             scores = tally.scores(left[own], right[skip:], problem.grid.metric)
             count_positive(
                 scores, parts[0][own], parts[-1][skip:], problem.half, weights[own], halves[0][own], halves[-1][skip:],
-                scale, zero_bin, first, rungs, splits, first_knot, knot_rungs, tally.pooled_pos, self.table_pos, self.knot_positive, self.half_positive,
+                scale, zero_bin, first, rungs, splits, first_knot, knot_rungs, tally.pooled_pos, self.table_pos,
+                self.knot_positive, self.half_positive,
             )  # fmt: skip
         return int(self.positives_counted[task.start : task.stop].sum())
 

@@ -6,12 +6,13 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from evenmatch.embeddings import EmbeddingSet
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._problem import Problem, Side
 
-__all__ = ["exact_window", "look"]
+__all__ = ["exact_window", "find_thresholds", "look"]
 
 _STANDARD_ERRORS = 5.0
 _ZONE_POINTS = (512, 8192)
@@ -55,6 +56,13 @@ def look(problem: Problem, far: Sequence[float]) -> np.ndarray:
         zones.append(np.unique(np.linspace(low, high, min(high - low + 1, most)).astype(np.int64)))
     interior = _interior(problem, zones[0][-1], zones[-1][0])
     return np.unique(np.concatenate([*zones, interior]))
+
+
+def find_thresholds(
+    queries: EmbeddingSet, references: EmbeddingSet | None, metric: str, far: Sequence[float] = (1e-2, 1e-1)
+) -> np.ndarray:
+    """Grid indices of the class thresholds at which `count_pairs` would begin; see `look`."""
+    return look(Problem.build(queries, references, metric), far)
 
 
 def exact_window(problem: Problem, counts: PairCounts, far: Sequence[float]) -> np.ndarray:

@@ -4,6 +4,7 @@ from evenmatch.report import figures
 from evenmatch.report._audit_page import audit_page
 from evenmatch.report._card import audit_card, comparison_card
 from evenmatch.report._compare_page import ComparedModel, compare_page, comparison_headline
+from evenmatch.report._plan_table import print_plan
 from evenmatch.report._points import print_check, print_point, reliability
 from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
@@ -21,6 +22,7 @@ __all__ = [
     "print_check",
     "print_comparison",
     "print_drift",
+    "print_plan",
     "print_point",
     "print_transfer",
     "reliability",
