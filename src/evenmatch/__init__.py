@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare
+    from evenmatch.auditing import (
+        Audit,
+        Comparison,
+        audit,
+        audit_across,
+        audit_scores,
+        calibrate,
+        compare,
+        nearest_classes,
+    )
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -25,12 +34,14 @@ __all__ = [
     "__version__",
     "audit",
     "audit_across",
+    "audit_scores",
     "calibrate",
     "compare",
     "datasets",
     "errors",
     "load",
     "losses",
+    "nearest_classes",
     "plot",
     "save",
 ]
@@ -39,10 +50,12 @@ _HOME = {
     "Audit": "evenmatch.auditing",
     "audit": "evenmatch.auditing",
     "audit_across": "evenmatch.auditing",
+    "audit_scores": "evenmatch.auditing",
     "calibrate": "evenmatch.auditing",
     "OperatingPoint": "evenmatch.calibration",
     "Comparison": "evenmatch.auditing",
     "compare": "evenmatch.auditing",
+    "nearest_classes": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

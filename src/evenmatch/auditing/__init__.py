@@ -4,8 +4,10 @@ from evenmatch.auditing._across import AcrossAudit, audit_across
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.auditing._calibrate import calibrate
 from evenmatch.auditing._comparison import Comparison, Difference, compare
+from evenmatch.auditing._nearest import nearest_classes
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import audit
+from evenmatch.auditing._scores import ScoreAudit, audit_scores
 
 __all__ = [
     "AcrossAudit",
@@ -14,9 +16,12 @@ __all__ = [
     "Comparison",
     "DataFacts",
     "Difference",
+    "ScoreAudit",
     "audit",
     "audit_across",
+    "audit_scores",
     "calibrate",
     "compare",
+    "nearest_classes",
     "progress_bar",
 ]

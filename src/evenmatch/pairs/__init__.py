@@ -1,5 +1,6 @@
 """One pass over all pairs: mergeable integer counts per class and threshold."""
 
+from evenmatch.pairs._class_neighbours import ClassNeighbours, class_neighbours
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._extremes import ExtremePair, extreme_pairs
@@ -10,6 +11,7 @@ from evenmatch.pairs._scatter import SampleScatter, sample_scatter
 
 __all__ = [
     "ENGINES",
+    "ClassNeighbours",
     "CpuEngine",
     "Engine",
     "ExtremePair",
@@ -18,6 +20,7 @@ __all__ = [
     "PairCounts",
     "SampleScatter",
     "ScoreGrid",
+    "class_neighbours",
     "count_pairs",
     "extreme_pairs",
     "make_engine",
