@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         calibrate,
         compare,
         nearest_classes,
+        robustness,
     )
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
@@ -43,6 +44,7 @@ __all__ = [
     "losses",
     "nearest_classes",
     "plot",
+    "robustness",
     "save",
 ]
 
@@ -56,6 +58,7 @@ _HOME = {
     "Comparison": "evenmatch.auditing",
     "compare": "evenmatch.auditing",
     "nearest_classes": "evenmatch.auditing",
+    "robustness": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

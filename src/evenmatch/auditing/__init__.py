@@ -6,6 +6,7 @@ from evenmatch.auditing._calibrate import calibrate
 from evenmatch.auditing._comparison import Comparison, Difference, compare
 from evenmatch.auditing._nearest import nearest_classes
 from evenmatch.auditing._progress import progress_bar
+from evenmatch.auditing._robustness import Robustness, robustness
 from evenmatch.auditing._run import audit
 from evenmatch.auditing._scores import ScoreAudit, audit_scores
 
@@ -16,6 +17,7 @@ __all__ = [
     "Comparison",
     "DataFacts",
     "Difference",
+    "Robustness",
     "ScoreAudit",
     "audit",
     "audit_across",
@@ -24,4 +26,5 @@ __all__ = [
     "compare",
     "nearest_classes",
     "progress_bar",
+    "robustness",
 ]
