@@ -11,7 +11,20 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from evenmatch import datasets, errors, losses, plot
-    from evenmatch.auditing import Audit, Comparison, audit, audit_across, calibrate, compare, drift, plan, transfer
+    from evenmatch.auditing import (
+        Audit,
+        Comparison,
+        audit,
+        audit_across,
+        audit_scores,
+        calibrate,
+        compare,
+        drift,
+        nearest_classes,
+        plan,
+        robustness,
+        transfer,
+    )
     from evenmatch.calibration import OperatingPoint
     from evenmatch.embeddings import EmbeddingSet, load, save
 
@@ -25,6 +38,7 @@ __all__ = [
     "__version__",
     "audit",
     "audit_across",
+    "audit_scores",
     "calibrate",
     "compare",
     "datasets",
@@ -32,8 +46,10 @@ __all__ = [
     "errors",
     "load",
     "losses",
+    "nearest_classes",
     "plan",
     "plot",
+    "robustness",
     "save",
     "transfer",
 ]
@@ -42,6 +58,7 @@ _HOME = {
     "Audit": "evenmatch.auditing",
     "audit": "evenmatch.auditing",
     "audit_across": "evenmatch.auditing",
+    "audit_scores": "evenmatch.auditing",
     "calibrate": "evenmatch.auditing",
     "OperatingPoint": "evenmatch.calibration",
     "Comparison": "evenmatch.auditing",
@@ -49,6 +66,8 @@ _HOME = {
     "drift": "evenmatch.auditing",
     "transfer": "evenmatch.auditing",
     "plan": "evenmatch.auditing",
+    "nearest_classes": "evenmatch.auditing",
+    "robustness": "evenmatch.auditing",
     "EmbeddingSet": "evenmatch.embeddings",
     "load": "evenmatch.embeddings",
     "save": "evenmatch.embeddings",

@@ -34,10 +34,11 @@ POPULATIONS = ("alike", "even", "skewed")
 KNOTS = np.linspace(0.12, 0.30, 13)
 GRID = np.linspace(-0.8, 1.0, 1801)
 
-NOTE = """The mean of the debiased OPIS is 0 where classes are alike, for any mixture of class sizes. Where they differ,
-what remains is of third and higher order in the deviations of the rates, and shows at 5 samples a class if a few
-classes
-are far from the others. The intervals leave out one class at a time; they are for other classes of the same kind."""
+NOTE = """\
+The mean of the debiased OPIS is 0 where classes are alike, for any mixture of class sizes. Where they differ, what
+remains is of third and higher order in the deviations of the rates: within 5% of the truth from 10 samples a class on,
+6 to 8% off at 5. The intervals leave out one class at a time; they cover less than stated where a few classes are far
+from the others and many have few samples, since such classes are then rare in a sample of 60."""
 
 
 def widths(rng: np.random.Generator, population: str) -> np.ndarray:

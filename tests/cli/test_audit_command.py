@@ -130,7 +130,7 @@ def test_csv_makes_formulas_of_spreadsheets_harmless(folder, capsys):
     formulas = ("=", "+", "-", "@", "\t")
     expected = [f"'{name}" if name.startswith(formulas) else name for name in sorted(NAMES)]
     assert [row["class"] for row in rows] == expected
-    assert list(rows[0]) == ["class", "n", "positives", "negatives", "utility", "opis", "far", "frr"]
+    assert list(rows[0]) == ["class", "n", "positives", "negatives", "utility", "opis", "far", "frr", "own_threshold"]
 
 
 def test_whole_numbers_stay_numbers_in_csv(folder, capsys):

@@ -37,7 +37,7 @@ def test_class_rates_equal_the_reference(sample):
     truth = sample.reference_counts(counts, np.array([threshold]))
     assert table.index.name == "class"
     assert table.index.tolist() == truth.classes
-    assert table.columns.tolist() == ["n", "positives", "negatives", "utility", "opis", "far", "frr"]
+    assert table.columns.tolist() == ["n", "positives", "negatives", "utility", "opis", "far", "frr", "own_threshold"]
     np.testing.assert_array_equal(table["n"], [np.count_nonzero(sample.labels == name) for name in table.index])
     np.testing.assert_array_equal(table["positives"], truth.positives)
     np.testing.assert_array_equal(table["negatives"], truth.negatives)

@@ -84,11 +84,12 @@ def require_rates(audit: em.Audit, page: Visit) -> bool:
         return False
     assert of_classes == threshold
     table = audit.by_class_at(threshold)
-    for name, far, frr, utility, opis, *counts in page.rows():
+    for name, far, frr, utility, opis, *counts, own in page.rows():
         row = table.loc[name]
         assert (far, frr) == (shown(row["far"]), shown(row["frr"]))
         assert (utility, opis) == (number_or_dash(row["utility"]), number_or_dash(row["opis"]))
         assert counts == [f"{int(row[key]):,}" for key in ("n", "positives", "negatives")]
+        assert own == number_or_dash(row["own_threshold"])
     for kind in ("far", "frr"):
         worst = page.rows(f"#worst-{kind}")
         assert len(worst) == 8

@@ -194,7 +194,7 @@ class Audit:
 
     @property
     def by_class(self) -> pd.DataFrame:
-        """One row a class: n, positives, negatives, utility, opis (share), far, frr at `threshold`, own_threshold."""
+        """One row a class: n, pairs, utility, opis (its share), far and frr at `threshold`, own_threshold."""
         return self._by_class.copy()
 
     def by_class_at(self, threshold: float) -> pd.DataFrame:

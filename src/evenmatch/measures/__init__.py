@@ -12,6 +12,14 @@ from evenmatch.measures._debiased import (
 from evenmatch.measures._differentials import Differential, GroupDifferentials, differential, group_differentials
 from evenmatch.measures._estimate import SamplingError
 from evenmatch.measures._gaps import OwnThresholds, RateGaps, own_thresholds, rate_gaps
+from evenmatch.measures._pair_list import (
+    FoldAccuracy,
+    PairRates,
+    fold_accuracy,
+    pair_rates,
+    rates_by_unit,
+    threshold_for_far,
+)
 from evenmatch.measures._pareto import pareto_front
 from evenmatch.measures._rates import (
     Admissible,
@@ -35,9 +43,11 @@ __all__ = [
     "Curve",
     "DebiasedOpis",
     "Differential",
+    "FoldAccuracy",
     "GroupDifferentials",
     "InsufficientCountsError",
     "OwnThresholds",
+    "PairRates",
     "RateGaps",
     "SamplingError",
     "SamplingNoise",
@@ -53,15 +63,18 @@ __all__ = [
     "differential",
     "equal_error_rate",
     "error_curve",
+    "fold_accuracy",
     "group_differentials",
     "group_table",
     "map_at_r",
     "noise_thresholds",
     "own_thresholds",
+    "pair_rates",
     "paired_intervals",
     "pareto_front",
     "rate_gaps",
     "rates_at",
+    "rates_by_unit",
     "recall_at_1",
     "recall_at_k",
     "rounding_bars",
@@ -69,6 +82,7 @@ __all__ = [
     "tar_at_far",
     "threshold_at_far",
     "threshold_bar",
+    "threshold_for_far",
     "touching_pairs",
     "utility",
 ]

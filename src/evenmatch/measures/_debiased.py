@@ -167,8 +167,8 @@ class DebiasedOpis:
     def interval(self, confidence: float, less: DebiasedOpis | None = None) -> tuple[float, float] | None:
         """Confidence interval for other classes of the same kind, by the jackknife over classes and Student's t.
 
-        It is symmetric, and may reach below 0. In the simulations of ``studies/debiased`` a nominal 95% held 92% to
-        98%; the bootstrap held less where few small classes carry most of the noise.
+        It is symmetric, and may reach below 0. In the simulations of ``studies/debiased`` a nominal 95% held 94% to
+        98% for classes that are alike or evenly spread, and 88% to 95% where a few classes are far from the others.
 
         Args:
             confidence: in (0, 1).

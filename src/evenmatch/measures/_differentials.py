@@ -84,7 +84,7 @@ def differential(rates: np.ndarray) -> Differential | None:
 
     Example:
         >>> found = differential(np.array([0.01, 0.04]))
-        >>> found.ratio, found.to_geometric_mean, round(found.gini, 12)
+        >>> found.ratio, round(found.to_geometric_mean, 12), round(found.gini, 12)
         (4.0, 2.0, 0.6)
     """
     known = np.flatnonzero(~np.isnan(rates))

@@ -1,5 +1,6 @@
 """One pass over all pairs: mergeable integer counts per class and threshold."""
 
+from evenmatch.pairs._class_neighbours import ClassNeighbours, class_neighbours
 from evenmatch.pairs._counts import GroupCounts, PairCounts
 from evenmatch.pairs._cpu import CpuEngine, available_cores
 from evenmatch.pairs._cuda import CudaEngine, gpu_visible
@@ -18,6 +19,7 @@ from evenmatch.pairs._window import find_thresholds
 
 __all__ = [
     "ENGINES",
+    "ClassNeighbours",
     "CpuEngine",
     "CudaEngine",
     "DaskEngine",
@@ -34,6 +36,7 @@ __all__ = [
     "ScoreGrid",
     "UnlabeledCounts",
     "available_cores",
+    "class_neighbours",
     "count_pairs",
     "count_unlabeled",
     "extreme_pairs",

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtri
 
-from evenmatch.measures import Consistency, Curve, touching_pairs
+from evenmatch.measures import Consistency, Curve, own_thresholds, touching_pairs
 from evenmatch.pairs import GroupCounts, PairCounts
 from evenmatch.report._pack import Pack
 from evenmatch.report._page import assemble, fact_rows
@@ -121,6 +121,9 @@ def _add_classes(pack: Pack, counts: PairCounts, result: Consistency, columns: n
     pack.falling("negativesAccepted", counts.negatives_accepted[:, columns])
     pack.floats("utility", result.class_utility)
     pack.floats("opis", result.class_opis)
+    own = np.full(counts.classes.size, np.nan)
+    own[result.defined] = own_thresholds(result).thresholds
+    pack.floats("ownThreshold", own)
     pack.floats("meanThresholds", result.thresholds)
     pack.floats("meanUtility", result.mean_curve)
 

@@ -391,9 +391,10 @@ start(async (arrays) => {
       column("n", "samples", arrays.n, count),
       column("positives", "genuine pairs", arrays.positives, count),
       column("negatives", "impostor pairs", arrays.negatives, count),
+      column("own_threshold", "own threshold", arrays.ownThreshold, number),
     ],
     data.names,
-    { sort: "utility", descending: false, pin, pinned: () => now.pinned, file: "by_class.csv", saved: ["class", "n", "positives", "negatives", "utility", "opis", "far", "frr"] },
+    { sort: "utility", descending: false, pin, pinned: () => now.pinned, file: "by_class.csv", saved: ["class", "n", "positives", "negatives", "utility", "opis", "far", "frr", "own_threshold"] },
   );
 
   const showGroups = data.groups ? setUpGroups(data.groups, arrays, now) : () => {};

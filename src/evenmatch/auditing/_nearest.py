@@ -1,0 +1,74 @@
+"""em.nearest_classes: which classes are confusable with which, by name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from evenmatch.auditing._run import _as_set
+from evenmatch.pairs import class_neighbours
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = ["nearest_classes"]
+
+
+def nearest_classes(
+    embeddings: Any,
+    labels: Any = None,
+    *,
+    threshold: float,
+    candidates: int = 3,
+    metric: str = "cosine",
+    threads: int | None = None,
+) -> pd.DataFrame:
+    """The classes that each class is most likely taken for, and how far its own scores lie above theirs.
+
+    Candidates are the classes with the nearest centres; every pair of samples with them is scored (of a class of more
+    than 256 samples, 256 random ones). ``far`` is exact for the pairs of the two classes; ``overlap`` is 1 - AUC of the
+    class's genuine scores against them (Hanley and McNeil, Radiology 143, 1982).
+
+    A bad value, an overlap above a few percent: look at both classes. They may be one class under two labels, or need
+    a feature that the model does not see; no threshold tells them apart.
+
+    Args:
+        embeddings: ``(n, d)``, or an `EmbeddingSet` with labels.
+        labels: ``(n,)`` hashable scalars.
+        threshold: accept iff score ≥ threshold, as ``audit.threshold``.
+        candidates: neighbours of each class, at least 1.
+        metric: ``"cosine"`` or ``"euclidean"``.
+        threads: CPU threads.
+
+    Returns:
+        One row a class and candidate, most confusable (highest ``far``, then ``overlap``) first: ``class``,
+        ``nearest``, ``far``, ``overlap``, ``genuine_mean``, ``genuine_deviation``, ``impostor_mean`` and
+        ``impostor_deviation`` of the scores.
+
+    Raises:
+        InputError: the data or an argument cannot be used.
+
+    Example:
+        >>> import numpy as np
+        >>> x = np.eye(3)[[0, 0, 1, 1, 2, 2]] + [[0, 0, 0], [0, 0.9, 0]] * 3
+        >>> table = nearest_classes(x, list("aabbcc"), threshold=0.5, candidates=1)
+        >>> sorted(table.head(2)["class"])
+        ['a', 'b']
+    """
+    import pandas as pd
+
+    data = _as_set(embeddings, labels, None, "embeddings", "labels")
+    found = class_neighbours(data, threshold, candidates=candidates, metric=metric, threads=threads)
+    count = found.neighbours.shape[1]
+    table = pd.DataFrame(
+        {
+            "class": found.classes.repeat(count),
+            "nearest": found.classes[found.neighbours.ravel()],
+            "far": found.accepted.ravel(),
+            "overlap": found.overlap.ravel(),
+            "genuine_mean": found.own_mean.repeat(count),
+            "genuine_deviation": found.own_deviation.repeat(count),
+            "impostor_mean": found.mean.ravel(),
+            "impostor_deviation": found.deviation.ravel(),
+        }
+    )
+    return table.sort_values(["far", "overlap"], ascending=False, kind="stable", ignore_index=True)
