@@ -274,7 +274,11 @@ class EngineContract:
     def test_counts_across_two_sets_are_true(self, engine, name, metric):
         case = ACROSS[name]
         counts = case.count(metric=metric, engine=engine)
-        assert_true(counts, case, tolerance_of(engine).of(counts), exact_share=0.5)
+        tolerance = tolerance_of(engine).of(counts)
+        assert_true(counts, case, tolerance, exact_share=0.5)
+        S = reference.scores(case.x, case.ref, metric)
+        truth = reference.best_scores(S.T, case.ref_labels, case.labels)
+        np.testing.assert_allclose(counts.reference_best, truth, rtol=0, atol=tolerance)
 
     @pytest.mark.parametrize("dim", [4, 16, 64])
     def test_heavy_ties_are_counted_exactly(self, engine, dim):

@@ -326,7 +326,6 @@ def test_auto_takes_the_gpu_where_there_is_one(monkeypatch):
         ({"device": "cuda:x"}, "'auto', 'cpu', 'cuda' or 'cuda:0'"),
         ({"device": "cuda", "engine": "cpu"}, "engine 'cpu' does not run on device 'cuda'"),
         ({"device": "cpu", "engine": "cuda"}, "engine 'cuda' does not run on device 'cpu'"),
-        ({"device": "cpu", "precision": "fast"}, "not available on the CPU"),
     ],
 )
 def test_devices_that_make_no_sense_are_refused(options, message):

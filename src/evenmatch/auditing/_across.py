@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from evenmatch.auditing._audit import Audit
+from evenmatch.auditing._precision import refuse_estimate
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError, UnreachableTargetError
 from evenmatch.measures import InsufficientCountsError, class_rates_at, rates_at, threshold_at_far
@@ -140,6 +141,7 @@ def _counted(name: str, data: EmbeddingSet | Audit, metric: str, far: float, thr
     if isinstance(data, Audit):
         if data.settings.metric != metric:
             raise InputError(f"{name} was audited with {data.settings.metric} scores, not {metric}; audit it again")
+        refuse_estimate(data.counts, f"one threshold for several data sets ({name})")
         return data.counts
     try:
         return count_pairs(data, metric=metric, far=(far,) if 0 < far < 1 else (), threads=threads)

@@ -193,7 +193,7 @@ def plan(
         n_classes=n_classes,
         pairs=n_pairs,
         operations=2 * n_pairs * queries.dim,
-        bytes=sum(each.vectors.nbytes for each in sets),
+        bytes=sum(each.n * each.dim * each.vectors.dtype.itemsize for each in sets),
         cores=n_threads,
         probe_seconds=time.perf_counter() - started,
         costs=tuple(costs),

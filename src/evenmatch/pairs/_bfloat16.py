@@ -21,7 +21,6 @@ from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import Block, count_cpu
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
-from evenmatch.pairs._recount import recount
 
 __all__ = ["Bfloat16Block", "count_bfloat16", "has_bfloat16", "round_to_bfloat16"]
 
@@ -65,13 +64,13 @@ def round_to_bfloat16(vectors: np.ndarray) -> np.ndarray:
 def count_bfloat16(
     problem: Problem, ladder: Ladder, *, threads: int | None = None, progress: Callable[[float], None] | None = None
 ) -> PairCounts:
-    """Count every pair by the products of vectors rounded to bfloat16, and recount a sample in float32.
+    """Count every pair by the products of vectors rounded to bfloat16.
 
     Rounding a vector changes a cosine by about ``2^-9·(2/(3d))^½`` (7e-5 at d = 512); a cosine of two equal vectors may
     come out as 1 ± 2^-8. Memory and the rest are as in ``count_cpu``.
     """
     counts = count_cpu(problem, ladder, threads=threads, progress=progress, block=Bfloat16Block)
-    return replace(counts, arithmetic="bfloat16", recount=recount(problem, ladder, round_to_bfloat16))
+    return replace(counts, arithmetic="bfloat16")
 
 
 def _typed(context: Any, rows: Any, row_stride: Any, panel: Any, depth: Any, out: Any, out_stride: Any) -> Any:  # noqa: ARG001

@@ -44,6 +44,8 @@ def count_on_cluster(
     problem: Problem, ladder: Ladder, engine: DaskEngine, progress: Callable[[float], None] | None
 ) -> PairCounts:
     """Count every pair of a problem on the cluster that an engine names; see `DaskEngine`."""
+    # where a worker has no bfloat16 it counts in float32, and the error bars are then wider than need be
+    arithmetic = "float32" if engine.precision == "exact" else "bfloat16"
     checkpoint, grid, done = None, None, None
     if engine.checkpoint is not None:
         checkpoint = Checkpoint.of(Path(engine.checkpoint), problem, ladder, engine.precision)
@@ -52,7 +54,7 @@ def count_on_cluster(
         if grid is None:
             checkpoint.require_free()
     if grid is not None and done is not None and len(done.parts) == len(grid.parts):
-        return whole(problem, grid, ladder, done)
+        return whole(problem, grid, ladder, done, arithmetic)
     with _client(engine) as client:
         _require_same_version(client)
         threads = client.nthreads()
@@ -72,7 +74,7 @@ def count_on_cluster(
                 client.unregister_worker_plugin(name)
     if progress is not None:
         progress(1.0)
-    return whole(problem, grid, ladder, total)
+    return whole(problem, grid, ladder, total, arithmetic)
 
 
 class _Run:

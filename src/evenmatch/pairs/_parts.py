@@ -201,8 +201,10 @@ def merged(several: Iterable[PartCounts]) -> PartCounts:
     return total
 
 
-def whole(problem: Problem, grid: BlockGrid, ladder: Ladder, total: PartCounts) -> PairCounts:
-    """The counts of the problem, from those of all of its parts."""
+def whole(
+    problem: Problem, grid: BlockGrid, ladder: Ladder, total: PartCounts, arithmetic: str = "float32"
+) -> PairCounts:
+    """The counts of the problem, from those of all of its parts, with the arithmetic that they were counted in."""
     done = sorted(part for part, _, _ in total.parts)
     if done != sorted(grid.parts):
         raise EvenmatchError(f"internal error: {len(done)} parts counted, {len(grid.parts)} expected; please report it")
@@ -239,6 +241,7 @@ def whole(problem: Problem, grid: BlockGrid, ladder: Ladder, total: PartCounts) 
         codes=codes,
         groups=groups,
         reference_best=None if problem.half else cols_best,
+        arithmetic=arithmetic,
     )
 
 

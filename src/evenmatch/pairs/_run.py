@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import ClassVar, Protocol
 
 import numpy as np
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
+from evenmatch.pairs._bfloat16 import round_to_bfloat16
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import CpuEngine
 from evenmatch.pairs._cuda import CudaEngine
 from evenmatch.pairs._dask import DaskEngine
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._recount import recount
 from evenmatch.pairs._sample import SampleEngine
 from evenmatch.pairs._window import exact_window, look
 
@@ -125,11 +128,15 @@ def count_pairs(
     extra = tuple(float(t) for t in thresholds)
     Ladder.build(problem.grid, np.empty(0), extra)  # refuses bad thresholds before the work starts
     indices = look(problem, far) if far else np.empty(0, dtype=np.int64)
-    counts = run(problem, Ladder.build(problem.grid, indices, extra), progress=progress)
+    ladder = Ladder.build(problem.grid, indices, extra)
+    counts = run(problem, ladder, progress=progress)
     wanted = exact_window(problem, counts, far)
     ends = [wanted[0], wanted[-1]] if wanted.size else []
     exact = [counts.index_at_far(f) for f in far]
     if not np.isin([*ends, *(i for i in exact if i < problem.grid.size)], indices).all():
-        counts = run(problem, Ladder.build(problem.grid, wanted, extra), progress=progress)
+        ladder = Ladder.build(problem.grid, wanted, extra)
+        counts = run(problem, ladder, progress=progress)
     counts.require_conserved(problem.n_pairs)
+    if counts.arithmetic == "bfloat16":
+        counts = replace(counts, recount=recount(problem, ladder, round_to_bfloat16))
     return counts

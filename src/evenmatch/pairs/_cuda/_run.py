@@ -8,6 +8,7 @@ import warnings
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
@@ -75,7 +76,12 @@ def count_cuda(
         del run
     if progress is not None:
         progress(1.0)
-    return assemble(problem, ladder, *totals(run.tallies))
+    arrays, positive, negative = totals(run.tallies)
+    n = problem.rows.n
+    counts = assemble(
+        problem, ladder, arrays, positive[:n], negative[:n], None if problem.half else (positive[n:], negative[n:])
+    )
+    return replace(counts, arithmetic="float32" if precision == "exact" else "bfloat16")
 
 
 @lru_cache(maxsize=64)

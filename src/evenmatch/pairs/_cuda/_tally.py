@@ -27,7 +27,9 @@ class Tally:
         pooled: ``(copies, 2, grid size)`` int64; copies, so that programs seldom wait for one another's cells.
         table: ``(2, classes × slots)``, int32 where no class has 2³¹ pairs, int64 else, so that nothing overflows.
         groups: ``(copies, 2, groups² × slots)`` int64.
-        best: ``(2, n)`` int32: scores whose bits are reordered so that integers compare as the scores do.
+        best: ``(2, n)`` int32: scores whose bits are reordered so that integers compare as the scores do; across two
+            sets those of the m columns stand behind, ``(2, n + m)``.
+        best_cols: where those of the columns begin.
         rungs, splits: those of the `Ladder`, or one unused number.
     """
 
@@ -46,7 +48,9 @@ class Tally:
         )
         self.groups = zeros((_COPIES if 16 * _COPIES * group_cells <= _COPY_BYTES else 1, 2, group_cells))
         lowest = int(_reordered(np.array([-np.inf], np.float32).view(np.int32))[0])
-        self.best = torch.full((2, problem.rows.n), lowest, dtype=torch.int32, device=device)
+        self.best_cols = 0 if problem.half else problem.rows.n
+        n_best = problem.rows.n + (0 if problem.half else problem.cols.n)
+        self.best = torch.full((2, n_best), lowest, dtype=torch.int32, device=device)
         self.rungs = torch.from_numpy(ladder.rungs if ladder.rungs.size else np.zeros(1, np.int32)).to(device)
         self.splits = torch.from_numpy(ladder.splits if ladder.splits.size else np.zeros(1, np.float32)).to(device)
 
@@ -60,7 +64,8 @@ def totals(tallies: list[Tally]) -> tuple[dict[str, np.ndarray], np.ndarray, np.
     """The counters of all devices together, under the names that `assemble` takes, and the best scores.
 
     Returns:
-        The counters, int64 and flat; the best positive and the best negative scores, ``(n,)`` float32.
+        The counters, int64 and flat; the best positive and the best negative scores, float32, of the rows and, across
+        two sets, of the columns behind them.
     """
     arrays: dict[str, np.ndarray] = {}
     for tally in tallies:

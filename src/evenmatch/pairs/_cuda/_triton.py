@@ -91,18 +91,15 @@ def _stored(best, mask):
 
 
 @triton.jit
-def _best(scores, best, row, col, row_in, col_in, HALF: tl.constexpr):
-    """Raise the best scores of the rows of a tile and, within one set, of its columns.
+def _best(scores, best, row, col, row_in, col_in):
+    """Raise the best scores of the rows and of the columns of a tile.
 
     A record is rare once many scores were seen, and to look for one is cheaper than to reduce the tile.
     """
-    limit = _stored(best + row, row_in)[:, None]
-    if HALF:
-        limit = tl.minimum(limit, _stored(best + col, col_in)[None, :])
+    limit = tl.minimum(_stored(best + row, row_in)[:, None], _stored(best + col, col_in)[None, :])
     if tl.max(tl.max((scores > limit).to(tl.int32), 1), 0) > 0:  # pyright: ignore[reportOperatorIssue]
         _raise(best + row, tl.max(scores, 1), row_in)
-        if HALF:
-            _raise(best + col, tl.max(scores, 0), col_in)
+        _raise(best + col, tl.max(scores, 0), col_in)
 
 
 @triton.jit
@@ -148,8 +145,8 @@ def _count(scores, same, valid, row_codes, col_codes, row_groups, col_groups, n_
 @triton.jit
 def count_tiles(left, right, left_part, right_part, row_codes, col_codes, row_groups, col_groups, row_squares,
                 col_squares, row0, col0, n_rows, n_cols, spans, n_tiles, pooled, copies, table, cells, width,
-                group_table, group_copies, group_cells, n_groups, best, n_best, rungs, splits, first, scale, zero_bin,
-                size, window_start, HALF: tl.constexpr, EUCLIDEAN: tl.constexpr, GROUPS: tl.constexpr,
+                group_table, group_copies, group_cells, n_groups, best, n_best, best_cols, rungs, splits, first, scale,
+                zero_bin, size, window_start, HALF: tl.constexpr, EUCLIDEAN: tl.constexpr, GROUPS: tl.constexpr,
                 SPLITS: tl.constexpr, PARTS: tl.constexpr, DIM: tl.constexpr, BM: tl.constexpr,
                 BN: tl.constexpr, BK: tl.constexpr, SPAN: tl.constexpr, PURE: tl.constexpr,
                 DIRECT: tl.constexpr):  # fmt: skip
@@ -198,12 +195,12 @@ def count_tiles(left, right, left_part, right_part, row_codes, col_codes, row_gr
                 scores = _distances(scores, left, right, left_part, right_part, row, col, row_squares,
                                     col_squares, valid, PARTS, DIM)  # fmt: skip
             if PURE:
-                _best(scores, best, row0 + row, col0 + col, row_in, col_in, HALF)
+                _best(scores, best, row0 + row, best_cols + col0 + col, row_in, col_in)
             else:
                 negative = tl.where(valid & (same == 0), scores, float("-inf"))
                 positive = tl.where(valid & same, scores, float("-inf"))
-                _best(negative, best, row0 + row, col0 + col, row_in, col_in, HALF)
-                _best(positive, best + n_best, row0 + row, col0 + col, row_in, col_in, HALF)
+                _best(negative, best, row0 + row, best_cols + col0 + col, row_in, col_in)
+                _best(positive, best + n_best, row0 + row, best_cols + col0 + col, row_in, col_in)
             if DIRECT:
                 bins = _bins(scores, scale, zero_bin, size)
                 count_pooled(bins, window, window_start, pooled)
