@@ -8,7 +8,18 @@ import sys
 from typing import Any
 
 MARK = "<!-- commands -->"
-COMMANDS = ("audit", "calibrate", "check", "compare", "train", "embed", "datasets list", "datasets check", "demo")
+COMMANDS = (
+    "audit",
+    "calibrate",
+    "check",
+    "transfer",
+    "compare",
+    "train",
+    "embed",
+    "datasets list",
+    "datasets check",
+    "demo",
+)
 
 
 def on_page_markdown(markdown: str, **_: Any) -> str:

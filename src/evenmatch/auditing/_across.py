@@ -91,7 +91,7 @@ def audit_across(
         UnreachableTargetError: only rejecting every pair keeps the rate.
         InputError: fewer than two sets, an unknown name, or a set that cannot be counted.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> def made(spread):
         ...     x = rng.normal(size=(40, 16))[np.arange(240) // 6] + spread * rng.normal(size=(240, 16))

@@ -96,7 +96,7 @@ def calibrate(
         UnreachableTargetError: nothing meets the objective, or too few classes certify it; says what can be had.
         InputError: the data or an argument cannot be used, or an audit did not count its classes near the threshold.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(60), 8)

@@ -159,7 +159,7 @@ def compare(audits: Mapping[str, Audit], *, allow_different: bool = False) -> Co
             in them); an estimate from a sample of pairs; or audits with different settings, whose
             numbers do not mean the same.
 
-    Example:
+    Examples:
         >>> import evenmatch as em
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(30), 10)

@@ -15,8 +15,9 @@ __all__ = ["headline", "percent"]
 def percent(rate: float) -> str:
     """A rate as people read it: a percentage of about two significant digits.
 
-    >>> percent(0.0437), percent(0.0000123), percent(0.0), percent(0.5)
-    ('4.4%', '0.0012%', '0%', '50%')
+    Examples:
+        >>> percent(0.0437), percent(0.0000123), percent(0.0), percent(0.5)
+        ('4.4%', '0.0012%', '0%', '50%')
     """
     value = 100 * rate
     if value == 0 or value >= 10:

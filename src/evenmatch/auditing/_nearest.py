@@ -47,7 +47,7 @@ def nearest_classes(
     Raises:
         InputError: the data or an argument cannot be used.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> x = np.eye(3)[[0, 0, 1, 1, 2, 2]] + [[0, 0, 0], [0, 0.9, 0]] * 3
         >>> table = nearest_classes(x, list("aabbcc"), threshold=0.5, candidates=1)

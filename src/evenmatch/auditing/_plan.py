@@ -108,7 +108,7 @@ class Plan:
 def device_seconds(n: int, pairs_per_second: float, devices: int = 1) -> float:
     """Seconds to count all pairs of n samples on some equal devices, from the measured rate of one.
 
-    Example:
+    Examples:
         >>> round(device_seconds(10**7, 2.5e11, devices=8))
         25
     """
@@ -148,7 +148,7 @@ def plan(
     Raises:
         InputError: the data cannot be used.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> x = np.random.default_rng(0).normal(size=(600, 16))
         >>> result = plan(x, np.arange(600) // 4, budgets=())

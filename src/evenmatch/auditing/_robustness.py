@@ -124,7 +124,7 @@ def robustness(
     Raises:
         InputError: the data or an argument cannot be used, or a disturbed copy has no calibration range.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> codes = np.repeat(np.arange(30), 8)
         >>> x = rng.normal(size=(30, 16))[codes] + 0.5 * rng.normal(size=(240, 16))

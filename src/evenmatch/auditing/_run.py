@@ -85,7 +85,7 @@ def audit(
         InputError: the data or an argument cannot be used; raised before the work starts wherever it can be known
             then.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(30), 10)

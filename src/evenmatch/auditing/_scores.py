@@ -107,7 +107,7 @@ def audit_scores(
     Raises:
         InputError: lengths differ, a score is not finite, all pairs are of one kind, or a fold leaves none of a kind.
 
-    Example:
+    Examples:
         >>> rng = np.random.default_rng(0)
         >>> same = np.arange(2000) % 2 == 0
         >>> found = audit_scores(rng.normal(size=2000) + 3 * same, same, folds=np.arange(2000) // 200, far=[0.01])

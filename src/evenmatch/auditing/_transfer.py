@@ -80,7 +80,7 @@ def transfer(
         InputError: the data or an argument cannot be used, or fewer than 200 different samples.
         UnreachableTargetError: the target cannot be estimated, or only rejecting every pair would meet it.
 
-    Example:
+    Examples:
         >>> from evenmatch.auditing import calibrate
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(60), 8)
@@ -152,7 +152,7 @@ def drift(
     Raises:
         InputError: the data or an argument cannot be used, or fewer than 200 different samples.
 
-    Example:
+    Examples:
         >>> from evenmatch.auditing import calibrate
         >>> rng = np.random.default_rng(0)
         >>> labels = np.repeat(np.arange(60), 8)

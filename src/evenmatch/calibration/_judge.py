@@ -52,7 +52,7 @@ def judge_probability(calibrator: ScoreCalibrator, counts: PairCounts) -> Probab
         calibrator: from `fit_probability`.
         counts: counts of classes that it was not fitted on.
 
-    Example:
+    Examples:
         >>> from evenmatch.calibration import fit_probability
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.pairs import count_pairs

@@ -93,7 +93,7 @@ def fit_probability(counts: PairCounts, method: str = "isotonic", prior: float |
     Raises:
         InputError: the method is unknown, the prior is no share, or matches do not score higher than non-matches.
 
-    Example:
+    Examples:
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.pairs import count_pairs
         >>> x = np.random.default_rng(0).normal(size=(20, 8))[np.arange(60) // 3]

@@ -146,7 +146,7 @@ def check(
     Raises:
         InputError: the data set is unknown, or cannot be read at all.
 
-    Example:
+    Examples:
         >>> from evenmatch import datasets
         >>> datasets.check("glyphs").ok
         True

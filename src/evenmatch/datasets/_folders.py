@@ -43,7 +43,7 @@ def folders(root: str | Path | None, split: str = "train") -> ImageSet:
     Raises:
         InputError: the root or the folder of the split is missing, it has no class, or a class folder has no image.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from evenmatch.datasets import folders
         >>> with tempfile.TemporaryDirectory() as root:

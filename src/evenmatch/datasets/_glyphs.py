@@ -95,7 +95,7 @@ class Glyphs:
             JSON-safe dict: images, classes, classes_by_script, styles, min_styles and max_styles of a class, dropped,
             and dropped_by_script {script: {script of the character kept instead: number}}.
 
-        Example:
+        Examples:
             >>> from evenmatch.datasets import glyphs
             >>> sorted(glyphs("test").summary()["classes_by_script"])
             ['Armenian', 'Cyrillic', 'Georgian', 'Greek']
@@ -176,7 +176,7 @@ def glyphs(
     Raises:
         InputError: unknown split, size, seed or copies out of range, or a font missing from matplotlib's data folder.
 
-    Example:
+    Examples:
         >>> from evenmatch.datasets import glyphs
         >>> data = glyphs("train", seed=1)
         >>> data.images.shape[1:], data.labels.tolist()[0], data.ids.tolist()[0]

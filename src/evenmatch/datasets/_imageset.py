@@ -41,7 +41,7 @@ class ImageSet:
     Raises:
         InputError: no images, columns of different length, an image listed twice, or an unknown role.
 
-    Example:
+    Examples:
         >>> from evenmatch.datasets import ImageSet
         >>> parts = ImageSet("bolts", "test", ".", ["a/1.png", "a/2.png", "b/1.png"], ["a", "a", "b"])
         >>> parts.n, parts.classes.tolist(), parts.singletons().tolist()

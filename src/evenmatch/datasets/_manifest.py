@@ -54,7 +54,7 @@ def manifest(root: str | Path | None, split: str = "all", *, file: str | Path | 
         InputError: the root or table is missing, a column is, a row has an empty cell or too few of them (says which),
             or no row has that split.
 
-    Example:
+    Examples:
         >>> import pathlib, tempfile
         >>> from evenmatch.datasets import manifest
         >>> with tempfile.TemporaryDirectory() as root:

@@ -186,7 +186,7 @@ _DATASETS = {
 def names() -> tuple[str, ...]:
     """Return the names that `build` knows.
 
-    Example:
+    Examples:
         >>> from evenmatch import datasets
         >>> "cub" in datasets.names()
         True
@@ -197,7 +197,7 @@ def names() -> tuple[str, ...]:
 def catalogue() -> tuple[DataSet, ...]:
     """Return every data set with its splits, published counts and where to fetch it.
 
-    Example:
+    Examples:
         >>> from evenmatch import datasets
         >>> print(datasets.catalogue()[0])
         cub: CUB-200-2011 (train 100 classes 5,864 images; test 100 classes 5,924 images)
@@ -233,7 +233,7 @@ def build(name: str, root: str | Path | None = None, split: str = "train", **opt
     Raises:
         InputError: unknown name, split or option (says the nearest), or the data cannot be read.
 
-    Example:
+    Examples:
         >>> from evenmatch import datasets
         >>> datasets.build("glyphs", split="train").classes[0]
         np.str_('A U+0041')

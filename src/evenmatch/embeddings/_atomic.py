@@ -26,12 +26,13 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     anything, Ctrl-C included, the temporary file is removed and a former `path` is left as it was. Raises `InputError`
     if the folder is missing or not writable, if `path` is a folder, or if the volume is full.
 
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> with atomic_path(folder / "result.json") as tmp:
-    ...     _ = tmp.write_text("{}")
-    >>> [file.name for file in folder.iterdir()]
-    ['result.json']
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> with atomic_path(folder / "result.json") as tmp:
+        ...     _ = tmp.write_text("{}")
+        >>> [file.name for file in folder.iterdir()]
+        ['result.json']
     """
     target = Path(path)
     _require_writable(target)

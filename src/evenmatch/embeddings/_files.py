@@ -81,12 +81,13 @@ def load(
     Singular and plural column names are both understood. Nothing is ever unpickled. Raises `InputError`, naming the
     file, if it is missing, unreadable, damaged, of an unknown kind, or if its content is not a valid set.
 
-    >>> import tempfile
-    >>> import numpy as np
-    >>> path = Path(tempfile.mkdtemp()) / "parts.npz"
-    >>> np.savez(path, embeddings=np.eye(3), labels=np.array(["bolt", "nut", "bolt"]))
-    >>> load(path)
-    EmbeddingSet(name='parts', n=3, dim=3, dtype=float64, classes=2)
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "parts.npz"
+        >>> np.savez(path, embeddings=np.eye(3), labels=np.array(["bolt", "nut", "bolt"]))
+        >>> load(path)
+        EmbeddingSet(name='parts', n=3, dim=3, dtype=float64, classes=2)
     """
     path = Path(path)
     folder = path.is_dir()
@@ -123,13 +124,14 @@ def save(path: str | os.PathLike[str], embedding_set: EmbeddingSet) -> None:
     Raises `InputError` for another suffix, for a folder that is missing or not writable, and for labels that the
     format cannot store (objects other than str, int, float and bool).
 
-    >>> import tempfile
-    >>> import numpy as np
-    >>> path = Path(tempfile.mkdtemp()) / "faces.parquet"
-    >>> faces = EmbeddingSet.from_arrays(np.eye(3, dtype="float16"), ["ann", "bob", "ann"])
-    >>> save(path, faces)
-    >>> load(path).fingerprint == faces.fingerprint
-    True
+    Examples:
+        >>> import tempfile
+        >>> import numpy as np
+        >>> path = Path(tempfile.mkdtemp()) / "faces.parquet"
+        >>> faces = EmbeddingSet.from_arrays(np.eye(3, dtype="float16"), ["ann", "bob", "ann"])
+        >>> save(path, faces)
+        >>> load(path).fingerprint == faces.fingerprint
+        True
     """
     path = Path(path)
     writer = _WRITERS.get(path.suffix.lower())

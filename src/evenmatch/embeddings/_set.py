@@ -38,10 +38,11 @@ class EmbeddingSet:
 
     All arrays but `vectors` are read-only. Rows are counted from 0 in every message.
 
-    >>> import numpy as np
-    >>> faces = EmbeddingSet.from_arrays(np.eye(4, dtype="float32"), ["ann", "bob", "ann", "bob"])
-    >>> faces.n, faces.dim, faces.classes.tolist(), faces.codes.tolist()
-    (4, 4, ['ann', 'bob'], [0, 1, 0, 1])
+    Examples:
+        >>> import numpy as np
+        >>> faces = EmbeddingSet.from_arrays(np.eye(4, dtype="float32"), ["ann", "bob", "ann", "bob"])
+        >>> faces.n, faces.dim, faces.classes.tolist(), faces.codes.tolist()
+        (4, 4, ['ann', 'bob'], [0, 1, 0, 1])
     """
 
     vectors: NDArray[Any] | ShardedVectors
@@ -70,9 +71,10 @@ class EmbeddingSet:
         Raises `InputError` for a wrong rank, dtype or length, an empty matrix, NaN or infinite values, and missing,
         unhashable or (ids) repeated entries. Zero rows pass: only some metrics mind them (`require_nonzero`).
 
-        >>> import numpy as np
-        >>> EmbeddingSet.from_arrays(np.ones((2, 3)), [7, 2**62], name="parts")
-        EmbeddingSet(name='parts', n=2, dim=3, dtype=float64, classes=2)
+        Examples:
+            >>> import numpy as np
+            >>> EmbeddingSet.from_arrays(np.ones((2, 3)), [7, 2**62], name="parts")
+            EmbeddingSet(name='parts', n=2, dim=3, dtype=float64, classes=2)
         """
         vectors = as_vectors(embeddings)
         n = len(vectors)
@@ -113,10 +115,11 @@ class EmbeddingSet:
         Equal data has equal fingerprints whatever file it came from and whatever integer width its labels have.
         Groups, ids and name are not part of it. Computed on first use, in blocks, and kept.
 
-        >>> import numpy as np
-        >>> a = EmbeddingSet.from_arrays(np.ones((2, 3)), [1, 2])
-        >>> a.fingerprint == EmbeddingSet.from_arrays(np.ones((2, 3)), [1, 3]).fingerprint
-        False
+        Examples:
+            >>> import numpy as np
+            >>> a = EmbeddingSet.from_arrays(np.ones((2, 3)), [1, 2])
+            >>> a.fingerprint == EmbeddingSet.from_arrays(np.ones((2, 3)), [1, 3]).fingerprint
+            False
         """
         digest = hashlib.sha256(f"{self.n} {self.dim} {self.vectors.dtype.name}\n".encode())
         little_endian = self.vectors.dtype.newbyteorder("<")
@@ -137,9 +140,10 @@ class EmbeddingSet:
 
         Raises `InputError` if the rows are none, out of range, of another dtype, or repeat an id.
 
-        >>> import numpy as np
-        >>> EmbeddingSet.from_arrays(np.ones((3, 2)), ["a", "b", "a"]).subset([0, 2]).classes.tolist()
-        ['a']
+        Examples:
+            >>> import numpy as np
+            >>> EmbeddingSet.from_arrays(np.ones((3, 2)), ["a", "b", "a"]).subset([0, 2]).classes.tolist()
+            ['a']
         """
         index = as_rows(rows, self.n)
         ids = None if self.ids is None else self.ids[index]

@@ -94,14 +94,15 @@ class ShardedVectors:
     What is indexed comes as an array in memory (a slice within one shard as a view of its map). It travels between
     processes as the names of its files, not as its values.
 
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp())
-    >>> for i in range(2):
-    ...     np.save(folder / f"{i}.npy", np.full((3, 2), i, "float32"))
-    >>> maps = [np.load(folder / f"{i}.npy", mmap_mode="r") for i in range(2)]
-    >>> vectors = ShardedVectors([Shard.of(each) for each in maps])
-    >>> vectors.shape, vectors[2:4].tolist(), vectors[np.array([5, 0])].tolist()
-    ((6, 2), [[0.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]])
+    Examples:
+        >>> import tempfile
+        >>> folder = Path(tempfile.mkdtemp())
+        >>> for i in range(2):
+        ...     np.save(folder / f"{i}.npy", np.full((3, 2), i, "float32"))
+        >>> maps = [np.load(folder / f"{i}.npy", mmap_mode="r") for i in range(2)]
+        >>> vectors = ShardedVectors([Shard.of(each) for each in maps])
+        >>> vectors.shape, vectors[2:4].tolist(), vectors[np.array([5, 0])].tolist()
+        ((6, 2), [[0.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 0.0]])
     """
 
     ndim = 2

@@ -23,11 +23,12 @@ def load_unlabeled(path: str | os.PathLike[str], *, name: str | None = None) -> 
 
     Raises `InputError`, naming the file, as `load` does.
 
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "new.npy"
-    >>> np.save(path, np.eye(3))
-    >>> load_unlabeled(path)
-    EmbeddingSet(name='new', n=3, dim=3, dtype=float64, classes=3)
+    Examples:
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "new.npy"
+        >>> np.save(path, np.eye(3))
+        >>> load_unlabeled(path)
+        EmbeddingSet(name='new', n=3, dim=3, dtype=float64, classes=3)
     """
     path = Path(path)
     reader = READERS.get(path.suffix.lower())

@@ -68,7 +68,7 @@ class AdaptiveTCMLoss(torch.nn.Module):
     Raises:
         InputError: an argument is out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import AdaptiveTCMLoss
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0], [-0.6, 0.8]], requires_grad=True)

@@ -59,7 +59,7 @@ _OURS = {"recall_at_k": RecallAtKLoss, "smooth_ap": SmoothAPLoss, "unified_thres
 def available() -> tuple[str, ...]:
     """Names that `build` knows.
 
-    Example:
+    Examples:
         >>> from evenmatch.losses import available
         >>> "recall_at_k" in available()
         True
@@ -87,7 +87,7 @@ def build(name: str, **kwargs: Any) -> torch.nn.Module:
         InputError: an unknown name, or arguments that the loss does not take.
         MissingExtraError: pytorch-metric-learning is not installed.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import build
         >>> loss = build("contrastive", neg_margin=0.4)

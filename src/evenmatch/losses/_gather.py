@@ -37,7 +37,7 @@ def gather(*tensors: Tensor, group: dist.ProcessGroup | None = None) -> tuple[Te
     Raises:
         InputError: no tensor, or tensors with different numbers of rows.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import TCMLoss, gather
         >>> embeddings, labels = torch.eye(2), torch.tensor([0, 1])

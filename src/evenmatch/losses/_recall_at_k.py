@@ -39,7 +39,7 @@ class RecallAtKLoss(torch.nn.Module):
     Raises:
         InputError: no k, or a k or temperature out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import RecallAtKLoss
         >>> embeddings = torch.tensor([[1.0, 0.0], [1.0, 0.1], [0.0, 1.0], [0.1, 1.0]])

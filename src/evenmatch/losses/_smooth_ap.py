@@ -36,7 +36,7 @@ class SmoothAPLoss(torch.nn.Module):
     Raises:
         InputError: a temperature out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import SmoothAPLoss
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.0, 1.0], [1.0, 0.1], [0.1, 1.0]])

@@ -68,7 +68,7 @@ class TCMLoss(torch.nn.Module):
     Raises:
         InputError: a margin, weight or chunk_size is out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import TCMLoss
         >>> embeddings = torch.tensor([[1.0, 0.0], [0.6, 0.8], [0.0, 1.0]], requires_grad=True)

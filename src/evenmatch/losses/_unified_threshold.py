@@ -42,7 +42,7 @@ class UnifiedThresholdLoss(torch.nn.Module):
     Raises:
         InputError: an argument is out of range.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import UnifiedThresholdLoss
         >>> loss = UnifiedThresholdLoss(scale=10.0, threshold=0.5)

@@ -55,7 +55,7 @@ class WithTCM(torch.nn.Module):
     Raises:
         InputError: an argument of the wrong kind, or a negative weight.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.losses import WithTCM, build
         >>> loss = WithTCM(build("proxy_anchor", num_classes=2, embedding_size=4), weight=1.0)

@@ -92,7 +92,7 @@ def consistency(
     Raises:
         InputError: an argument is out of its range, or the pairs cannot support the calibration range.
 
-    Example:
+    Examples:
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.pairs import count_pairs
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")

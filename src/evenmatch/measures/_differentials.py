@@ -82,7 +82,7 @@ def differential(rates: np.ndarray) -> Differential | None:
     rate does not decide it; the Gini coefficient is that of Howard et al. (arXiv 2203.05051). ISO/IEC 19795-10:2024 is
     the standard on reporting such differences; it asks for the uncertainty of each group's rate, too.
 
-    Example:
+    Examples:
         >>> found = differential(np.array([0.01, 0.04]))
         >>> found.ratio, round(found.to_geometric_mean, 12), round(found.gini, 12)
         (4.0, 2.0, 0.6)

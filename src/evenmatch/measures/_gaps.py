@@ -53,7 +53,7 @@ def rate_gaps(counts: PairCounts, threshold: float) -> tuple[RateGaps, RateGaps]
     Raises:
         InputError: the classes were not counted at this threshold.
 
-    Example:
+    Examples:
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.pairs import count_pairs
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")
@@ -116,7 +116,7 @@ def own_thresholds(result: Consistency) -> OwnThresholds:
     against it (TCM), or give the classes that lie apart a threshold of their own. A wide spread with little lost means
     that the utilities are flat: one threshold does for all.
 
-    Example:
+    Examples:
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.measures import consistency
         >>> from evenmatch.pairs import count_pairs

@@ -68,7 +68,7 @@ def pair_rates(scores: np.ndarray, same: np.ndarray, far: float) -> PairRates:
 
     A list whose impostor pairs are fewer than 30/far says little about that FAR (the rule of 30).
 
-    Example:
+    Examples:
         >>> found = pair_rates(np.array([0.9, 0.4, 0.5, 0.1]), np.array([True, True, False, False]), 0.0)
         >>> found.threshold, found.tar
         (0.9, 0.5)
@@ -91,7 +91,7 @@ def fold_accuracy(scores: np.ndarray, same: np.ndarray, folds: np.ndarray) -> Fo
         same: ``(p,)`` bool.
         folds: ``(p,)`` int, 0 … F - 1, F at least 2.
 
-    Example:
+    Examples:
         >>> fold_accuracy(np.array([0.9, 0.1, 0.8, 0.2]), np.array([True, False] * 2), np.array([0, 0, 1, 1])).mean
         0.75
     """

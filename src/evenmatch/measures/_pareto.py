@@ -17,7 +17,7 @@ def pareto_front(recall: np.ndarray, opis: np.ndarray) -> np.ndarray:
     Returns:
         ``(m,)`` bool: no other model is at least as good in both and better in one.
 
-    Example:
+    Examples:
         >>> pareto_front(np.array([0.9, 0.8, 0.7]), np.array([0.02, 0.01, 0.015])).tolist()
         [True, True, False]
     """

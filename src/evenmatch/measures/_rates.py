@@ -69,7 +69,7 @@ def rates_at(counts: PairCounts, threshold: float) -> tuple[float, float]:
     Raises:
         InputError: the threshold is NaN.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> from evenmatch.pairs import count_pairs

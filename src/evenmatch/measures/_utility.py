@@ -17,7 +17,7 @@ def utility(tar: np.ndarray, tnr: np.ndarray, beta: float = 1.0) -> np.ndarray:
         tnr: true negative rates in [0, 1], of the same shape.
         beta: weight of TAR against TNR, > 0.
 
-    Example:
+    Examples:
         >>> float(utility(np.array(0.5), np.array(0.5)))
         0.5
     """

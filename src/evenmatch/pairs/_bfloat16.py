@@ -54,7 +54,7 @@ def _bits(vectors: np.ndarray) -> np.ndarray:
 def round_to_bfloat16(vectors: np.ndarray) -> np.ndarray:
     """The nearest bfloat16 of each float32 value, ties to even, in float32 of the same shape.
 
-    Example:
+    Examples:
         >>> round_to_bfloat16(np.array([1, 1 + 2**-8, 1 + 3 * 2**-8, 1 + 2**-7], np.float32)).tolist()
         [1.0, 1.0, 1.015625, 1.0078125]
     """

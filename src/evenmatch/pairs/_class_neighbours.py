@@ -72,7 +72,7 @@ def class_neighbours(
     Raises:
         InputError: fewer than 1 candidate, or data that `count_pairs` would refuse, too.
 
-    Example:
+    Examples:
         >>> x = np.eye(3)[[0, 0, 1, 1, 2, 2]] + [[0, 0, 0], [0, 0.9, 0]] * 3
         >>> found = class_neighbours(EmbeddingSet.from_arrays(x, list("aabbcc")), 0.5, candidates=1)
         >>> found.classes[found.neighbours[0, 0]] == "b"

@@ -50,7 +50,7 @@ class DaskEngine:
         MissingExtraError: Dask is not installed.
         InputError: settings that contradict each other.
 
-    Example:
+    Examples:
         >>> DaskEngine(workers=4).workers
         4
     """

@@ -112,7 +112,7 @@ def count_pairs(
     Raises:
         InputError: the data or an argument cannot be used; raised before any pair is counted.
 
-    Example:
+    Examples:
         >>> import numpy as np
         >>> from evenmatch.embeddings import EmbeddingSet
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")

@@ -29,7 +29,7 @@ def parse_budget(budget: str | float) -> float:
     Raises:
         InputError: it is neither, or not above 0.
 
-    Example:
+    Examples:
         >>> parse_budget("1.5m"), parse_budget(30)
         (90.0, 30.0)
     """

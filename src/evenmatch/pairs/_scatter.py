@@ -119,7 +119,7 @@ def sample_scatter(
     Raises:
         InputError: a threshold is not one of the grid.
 
-    Example:
+    Examples:
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")
         >>> data = EmbeddingSet.from_arrays(x, [i // 6 for i in range(60)])
         >>> from evenmatch.pairs import ScoreGrid

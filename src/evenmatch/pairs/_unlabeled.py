@@ -90,7 +90,7 @@ def count_unlabeled(
     Raises:
         InputError: unknown metric or engine, zero vectors under cosine, fewer than 3 samples, or a NaN threshold.
 
-    Example:
+    Examples:
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")
         >>> counts = count_unlabeled(EmbeddingSet.from_arrays(x, range(60)), thresholds=[0.5])
         >>> counts.n_pairs, int(counts.accepted.sum()) == 2 * round(counts.n_pairs * counts.shares[

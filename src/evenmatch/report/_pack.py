@@ -14,8 +14,9 @@ __all__ = ["Pack", "gzip_text", "varints"]
 def varints(values: np.ndarray) -> bytes:
     """Non-negative integers, seven bits a byte, the lowest first; the top bit says that more follow.
 
-    >>> list(varints(np.array([1, 127, 128, 300])))
-    [1, 127, 128, 1, 172, 2]
+    Examples:
+        >>> list(varints(np.array([1, 127, 128, 300])))
+        [1, 127, 128, 1, 172, 2]
     """
     rest = np.ascontiguousarray(values, dtype=np.uint64).ravel()
     lengths = np.ones(rest.size, np.int64)

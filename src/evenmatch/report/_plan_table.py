@@ -39,7 +39,7 @@ def print_plan(summary: dict[str, Any], console: Console) -> None:
 def duration(seconds: float) -> str:
     """A time in the unit that people would use.
 
-    Example:
+    Examples:
         >>> duration(0.42), duration(95), duration(7300), duration(300_000)
         ('0.42 s', '1.6 min', '2.0 h', '3.5 days')
     """

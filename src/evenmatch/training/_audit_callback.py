@@ -34,14 +34,16 @@ class AuditCallback(Callback):
     give a warning, and NaN in the log.
 
     Args:
-        far, beta, eps: as in `evenmatch.audit`.
+        far: as in `evenmatch.audit`.
+        beta: likewise.
+        eps: likewise.
         prefix: of the logged names.
         threads: CPU threads of the audit; by default one a core.
 
     Attributes:
         last: the latest Audit, on the first process; None elsewhere and before.
 
-    Example:
+    Examples:
         >>> from lightning.pytorch.callbacks import ModelCheckpoint
         >>> from evenmatch.training import AuditCallback
         >>> callbacks = [AuditCallback(), ModelCheckpoint(monitor="val/opis", mode="min")]

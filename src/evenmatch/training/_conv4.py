@@ -24,7 +24,7 @@ class Conv4(nn.Module):
     Raises:
         InputError: channels or width below 1.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.training import Conv4
         >>> Conv4(channels=1)(torch.zeros(2, 1, 28, 28)).shape

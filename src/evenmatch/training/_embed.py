@@ -95,7 +95,7 @@ def load_network(run: str | Path, checkpoint: str = "last") -> tuple[EmbeddingNe
         InputError: the folder holds no run, or has no such checkpoint.
         ArtefactError: a file in it is damaged.
 
-    Example:
+    Examples:
         >>> from evenmatch.training import load_network
         >>> network, config = load_network("runs/omniglot")  # doctest: +SKIP
     """
@@ -149,7 +149,7 @@ def embed_with_run(
     Raises:
         InputError: the run or the data cannot be read, or the device cannot be used.
 
-    Example:
+    Examples:
         >>> from evenmatch.training import embed_with_run
         >>> embeddings = embed_with_run("runs/omniglot", "photos/")  # doctest: +SKIP
     """

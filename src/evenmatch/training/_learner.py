@@ -44,7 +44,7 @@ class MetricLearner(LightningModule):
         seed: with it, torch's generators are seeded anew at each step, from seed, step and process, so that a run that
             was interrupted continues with the noise (dropout, drop path) that it would have had; None leaves them.
 
-    Example:
+    Examples:
         >>> from evenmatch.losses import WithTCM, build
         >>> from evenmatch.training import MetricLearner, build_network
         >>> learner = MetricLearner(build_network("conv4", channels=1), WithTCM(build("smooth_ap"), gather=True))

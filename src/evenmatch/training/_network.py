@@ -99,7 +99,7 @@ def build_network(
             or weights that cannot be loaded.
         MissingExtraError: timm is not installed.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.training import build_network
         >>> build_network("conv4", channels=1, dim=32)(torch.rand(2, 1, 28, 28)).shape

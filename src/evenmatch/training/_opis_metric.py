@@ -21,10 +21,12 @@ class OPIS(Metric):
     See `evenmatch.audit` for what OPIS is and which choices it makes.
 
     Args:
-        far, beta, eps: as in `evenmatch.audit`.
+        far: as in `evenmatch.audit`.
+        beta: likewise.
+        eps: likewise.
         kwargs: of torchmetrics.Metric, such as `sync_on_compute`.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.training import OPIS
         >>> generator = torch.Generator().manual_seed(0)

@@ -18,7 +18,7 @@ class GeM(nn.Module):
         p: where the exponent starts; it is learned, one for all channels.
         eps: smallest feature.
 
-    Example:
+    Examples:
         >>> import torch
         >>> from evenmatch.training import GeM
         >>> round(float(GeM(p=2.0)(torch.tensor([[[[1.0, 7.0]]]])).detach()), 3)

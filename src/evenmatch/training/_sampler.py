@@ -45,7 +45,8 @@ class BalancedBatches(Sampler[BatchPlan]):
         start: the first step.
         steps: how many.
         seed: of the run.
-        rank, world_size: this process and how many there are.
+        rank: number of this process.
+        world_size: how many there are.
 
     Raises:
         InputError: a batch without a positive or without a negative pair, one that does not divide among classes or
@@ -99,7 +100,8 @@ class OrderedBatches(Sampler[BatchPlan]):
     Args:
         n: how many rows.
         batch_size: rows of a batch in each process.
-        rank, world_size: this process and how many there are.
+        rank: number of this process.
+        world_size: how many there are.
     """
 
     def __init__(self, n: int, batch_size: int, *, rank: int = 0, world_size: int = 1) -> None:

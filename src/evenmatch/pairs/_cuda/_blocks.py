@@ -33,7 +33,7 @@ def split(vectors: torch.Tensor, parts: int) -> list[torch.Tensor]:
     Returns:
         The parts, the largest first, bfloat16, each of the shape of ``vectors``.
 
-    Example:
+    Examples:
         >>> import torch
         >>> x = torch.tensor([0.1, -3.14159, 1e-20])
         >>> bool((sum(part.float() for part in split(x, 3)) == x).all())
