@@ -8,9 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from evenmatch.embeddings import EmbeddingSet
+from evenmatch.pairs._bfloat16 import round_to_bfloat16
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._recount import recount
 from evenmatch.pairs._run import Engine
 
 __all__ = ["PassProbe", "probe_engine"]
@@ -68,6 +70,8 @@ def probe_engine(
         ladder = Ladder.build(problem.grid, indices)
         started = time.perf_counter()
         counts = engine(problem, ladder)
+        if counts.arithmetic == "bfloat16":  # as count_pairs does
+            recount(problem, ladder, round_to_bfloat16)
         return time.perf_counter() - started, problem.n_pairs, counts
 
     rows = min(_FEWEST_ROWS, queries.n)
