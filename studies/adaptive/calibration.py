@@ -19,7 +19,7 @@ from run import HERE, STUDY
 import evenmatch as em
 from evenmatch.embeddings import atomic_path
 
-ARMS = ("base", "fixed", "adaptive", "adaptive_groups", "adaptive_balanced", "unified")
+ARMS = ("base", "fixed", "adaptive", "groups", "adaptive_positive", "groups_positive", "unified")
 HALVINGS = 10
 TARGET = 1e-2
 COLUMNS = ("data", "seed", "base", "arm", "halving", "part", "threshold_from", "threshold", "far", "frr")
@@ -61,7 +61,7 @@ def main() -> None:
     rows: list[dict[str, object]] = []
     for seed in STUDY["seeds"]:
         for data in STUDY["data"]:
-            for base in STUDY["bases"]:
+            for base in ("smooth_ap", "supcon"):
                 for arm in ARMS:
                     path = arguments.scratch / f"{data}-{seed}-{base}-{arm}.npz"
                     if path.exists():

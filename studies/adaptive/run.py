@@ -1,6 +1,6 @@
 """Train every arm on every base loss, data set and seed, and write down how consistent one threshold then is.
 
-    python studies/adaptive/run.py --scratch /tmp/adaptive      140 runs of about eight seconds on one core
+    python studies/adaptive/run.py --scratch /tmp/adaptive      240 runs of about eight seconds on one core
 
 Rows go to runs.csv as they are found. A run that stands there is not done again, so the program may be killed and
 started again at any time. The embeddings of each run stay in the scratch folder, for calibration.py.

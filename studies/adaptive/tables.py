@@ -24,6 +24,12 @@ SHOWN = {  # column → (heading, factor, digits)
     "tar_at_far_1e-2": ("TAR at FAR 1%, %", 1e2, 1),
     "utility": ("mean utility, %", 1e2, 1),
 }
+CONTRASTS = (
+    ("adaptive", "fixed"),
+    ("adaptive_positive", "fixed_positive"),
+    ("adaptive_positive", "adaptive"),
+    ("groups", "adaptive"),
+)
 
 
 def interval(differences: np.ndarray) -> tuple[float, float, float]:
@@ -75,36 +81,24 @@ def results(rows: pd.DataFrame) -> str:
                         )
                     lines.append([base if arm == "base" else "", arm.replace("_", " "), *cells])
             text += [f"### {data}, {where}", markdown(["base loss", "arm", *(h for h, *_ in SHOWN.values())], lines)]
-    text += ["### Adaptive against fixed margins", against_fixed(rows)]
+    text += ["### Arms against each other", contrasts(rows)]
     return "\n\n".join(text) + "\n"
 
 
-def against_fixed(rows: pd.DataFrame) -> str:
-    """OPIS and recall of the adaptive arms less those of fixed margins."""
+def contrasts(rows: pd.DataFrame) -> str:
+    """What the margins' moving, the negative term and the groups each change."""
     lines = []
-    for part, where in PARTS.items():
-        for data in STUDY["data"]:
-            for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
-                chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
-                of = {arm: chosen[chosen.arm == arm] for arm in STUDY["arms"]}
-                line = [where, data, base]
-                for other in ("fixed", "fixed_positive"):
-                    for column in ("opis", "opis_groups", "recall_at_1"):
-                        _, factor, digits = SHOWN[column]
-                        ours, theirs = (of[arm][column].to_numpy() * factor for arm in ("adaptive", other))
-                        line.append(difference(ours, theirs, digits))
-                line.append(
-                    difference(
-                        of["adaptive_groups"]["opis_groups"].to_numpy() * 1e3,
-                        of["adaptive"]["opis_groups"].to_numpy() * 1e3,
-                        2,
-                    )
-                )
-                lines.append(line)
-    heads = ["test", "data", "base loss"]
-    heads += [f"adaptive − {arm}: {what}" for arm in ("fixed", "fixed positive")
-              for what in ("OPIS", "OPIS across domains", "recall@1")]  # fmt: skip
-    return markdown([*heads, "by group − global: OPIS across domains"], lines)
+    for ours, theirs in CONTRASTS:
+        for part, where in PARTS.items():
+            for data in STUDY["data"]:
+                for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
+                    chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
+                    line = [f"{ours} − {theirs}".replace("_", " "), where, data, base]
+                    for column, (_, factor, digits) in SHOWN.items():
+                        pair = [chosen[chosen.arm == arm][column].to_numpy() * factor for arm in (ours, theirs)]
+                        line.append(difference(*pair, digits))
+                    lines.append(line)
+    return markdown(["arms", "test", "data", "base loss", *(heading for heading, *_ in SHOWN.values())], lines)
 
 
 def calibration(rows: pd.DataFrame) -> str:

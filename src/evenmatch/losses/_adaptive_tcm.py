@@ -49,8 +49,8 @@ class AdaptiveTCMLoss(torch.nn.Module):
         quantile_pos: share of the positive pairs below m⁺, in (0, 1).
         far: share of the negative pairs at or above m⁻, in (0, 1); choose it within the calibration range.
         weight_pos: λ⁺ ≥ 0.
-        weight_neg: λ⁻ ≥ 0, or None for the one above. 0 draws hard positive pairs together and nothing else, which
-            made one threshold more even in our studies where the base loss keeps the negative pairs apart by itself.
+        weight_neg: λ⁻ ≥ 0, or None for the one above. 0 draws hard positive pairs together and nothing else; with a
+            base loss that does not hold against it all embeddings end in one place.
         n_groups: number of groups; None ignores groups.
         decay: weight of what was seen up to the last batch against a batch, in [0, 1).
         warmup: over so many training batches the loss rises linearly to its full size, while the first embeddings say
