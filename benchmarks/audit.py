@@ -131,7 +131,7 @@ def sklearn_roc(vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> floa
 
 
 def plain_torch_histc(vectors: np.ndarray, labels: np.ndarray, n_classes: int) -> float | None:
-    """Seconds of a per-class torch.histc on 512 bins, as one would write it: with a mask a class; None without torch."""
+    """Seconds of a per-class torch.histc on 512 bins, as one would write it, with masks; None without torch."""
     try:
         import torch
     except ImportError:
