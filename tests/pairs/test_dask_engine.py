@@ -140,7 +140,8 @@ def quiet_after(client: Any) -> bool:
     """Whether nothing is left of a run on the workers: no task, no job, no limit on the BLAS."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
-        if not _dask_worker.Host._jobs and not any(client.processing().values()):
+        host = _dask_worker.Host
+        if not host._jobs and not host._tasks and not host._holders and not any(client.processing().values()):
             return True
         time.sleep(0.05)
     return False
@@ -169,7 +170,15 @@ def test_an_interrupt_cancels_what_is_left_and_the_cluster_goes_on(client):
 
 def test_a_task_stops_soon_after_its_run(client, monkeypatch):
     """A task takes up to a minute, but looks several times a second whether anybody waits for it."""
-    started, ended = threading.Event(), threading.Event()
+    started, order = threading.Event(), []
+
+    class Limit:
+        def __init__(self, *arguments: Any) -> None: ...
+
+        def __enter__(self) -> None: ...
+
+        def __exit__(self, *exception: object) -> None:
+            order.append("limit on the BLAS given back")
 
     def endless(*arguments: Any, progress: Any) -> None:
         started.set()
@@ -178,7 +187,8 @@ def test_a_task_stops_soon_after_its_run(client, monkeypatch):
                 progress(0.0)
                 time.sleep(0.1)
         finally:
-            ended.set()
+            time.sleep(0.5)
+            order.append("task ended")
 
     def interrupted(*arguments: Any, **options: Any) -> Any:
         assert started.wait(20)
@@ -186,10 +196,11 @@ def test_a_task_stops_soon_after_its_run(client, monkeypatch):
 
     monkeypatch.setitem(ENGINES, "cpu", lambda **options: endless)
     monkeypatch.setattr(_dask_run, "as_completed", interrupted)
+    monkeypatch.setattr(_dask_worker, "threadpool_limits", Limit)
     with pytest.raises(KeyboardInterrupt):
         count_pairs(data(300, 9), engine=DaskEngine())
-    assert ended.wait(20)  # of sixty seconds
-    assert quiet_after(client)
+    assert quiet_after(client)  # within 20 of 60 seconds
+    assert order == ["task ended", "limit on the BLAS given back"]
 
 
 def test_an_error_on_a_worker_is_raised_here(client, monkeypatch):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import pickle
 import threading
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
@@ -23,6 +26,8 @@ from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
 from evenmatch.pairs._problem import Problem
 
 __all__ = ["Host", "Job", "merge_parts", "run_part", "without_labels"]
+
+_TASK_PATIENCE_SECONDS = 10  # a task looks several times a second whether its job has ended
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,8 +51,10 @@ class Host(WorkerPlugin):
     """Gives every worker the job, those too that join or come back later, and takes it away at the end."""
 
     _jobs: ClassVar[dict[str, tuple[Job, int]]] = {}  # by name, with the number of workers in this process
+    _tasks: ClassVar[Counter[str]] = Counter()  # that are being done in this process, by the name of their job
     _lock = threading.Lock()
     _blas: ClassVar[Any] = None
+    _holders = 0  # workers of this process for whose jobs the BLAS is held to one thread
 
     def __init__(self, name: str, job: Job) -> None:
         self.name = name
@@ -61,12 +68,13 @@ class Host(WorkerPlugin):
                 job = pickle.loads(self._payload)
                 for side in (job.problem.rows, job.problem.cols):
                     side.source.vectors[:1]  # is the file here?
-            if not Host._jobs:  # held by this thread, the worker's event loop, from the first job to the last
+            if not Host._holders:  # held by this thread, the worker's event loop, from the first job to the last
                 Host._blas = threadpool_limits(1, "blas")
                 Host._blas.__enter__()
+            Host._holders += 1
             Host._jobs[self.name] = job, users + 1
 
-    def teardown(self, worker: Any) -> None:  # noqa: ARG002
+    async def teardown(self, worker: Any) -> None:  # noqa: ARG002
         """Stop tasks that are being done for the job, and forget it."""
         with Host._lock:
             if self.name not in Host._jobs:
@@ -75,31 +83,46 @@ class Host(WorkerPlugin):
             job.stopped.set()
             if users > 1:
                 Host._jobs[self.name] = job, users - 1
-            if not Host._jobs:
+        # a task limits the BLAS too: one that ended after the limit here would give back one thread, for good
+        patience = time.monotonic() + _TASK_PATIENCE_SECONDS
+        while Host._tasks[self.name] and time.monotonic() < patience:
+            await asyncio.sleep(0.02)
+        with Host._lock:
+            Host._holders -= 1
+            if not Host._holders:
                 Host._blas.__exit__(None, None, None)
 
     @classmethod
-    def job(cls, name: str) -> Job:
-        """The job of this process."""
+    @contextmanager
+    def task(cls, name: str) -> Iterator[Job]:
+        """The job of this process, while a task of it is done."""
         with cls._lock:
             if name not in cls._jobs:
                 raise EvenmatchError(f"internal error: this worker was not given the job {name}; please report it")
-            return cls._jobs[name][0]
+            job = cls._jobs[name][0]
+            cls._tasks[name] += 1
+        try:
+            yield job
+        finally:
+            with cls._lock:
+                cls._tasks[name] -= 1
+                if not cls._tasks[name]:
+                    del cls._tasks[name]
 
 
 def run_part(name: str, part: tuple[int, int]) -> PartCounts:
     """Count one part of a job."""
-    job = Host.job(name)
-    engine = _engine(job.precision)
+    with Host.task(name) as job:
+        engine = _engine(job.precision)
 
-    def go_on(share: float) -> None:  # noqa: ARG001
-        if job.stopped.is_set():
-            raise EvenmatchError("the run that this task belongs to has ended")
+        def go_on(share: float) -> None:  # noqa: ARG001
+            if job.stopped.is_set():
+                raise EvenmatchError("the run that this task belongs to has ended")
 
-    def count(problem: Problem) -> PairCounts:
-        return engine(problem, job.ladder, progress=go_on)
+        def count(problem: Problem) -> PairCounts:
+            return engine(problem, job.ladder, progress=go_on)
 
-    return count_part(job.problem, job.grid, part, count, time.monotonic, get_worker().address)
+        return count_part(job.problem, job.grid, part, count, time.monotonic, get_worker().address)
 
 
 def merge_parts(several: list[PartCounts]) -> PartCounts:
