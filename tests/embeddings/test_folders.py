@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import evenmatch as em
-from evenmatch.embeddings import EmbeddingSet, _spool
+from evenmatch.embeddings import EmbeddingSet, _spool, load_unlabeled
 from evenmatch.embeddings._shards import ShardedVectors
 from evenmatch.errors import InputError
 
@@ -61,6 +61,12 @@ def test_one_label_file_serves_all_shards(tmp_path):
     assert data.name == "faces"
     assert data.groups is not None
     assert data.groups[8] == "g1"
+
+
+def test_a_folder_needs_no_labels_where_none_are_asked_for(tmp_path):
+    data = load_unlabeled(write_shards(tmp_path / "new.faces"))
+    assert same(data, np.arange(60))
+    assert data.name == "new.faces"
 
 
 @pytest.mark.parametrize("named", ["labels_{}", "metadata_{:04}", "img_emb_{}"])

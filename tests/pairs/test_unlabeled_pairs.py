@@ -8,7 +8,7 @@ import pytest
 import reference
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
-from evenmatch.pairs import count_unlabeled
+from evenmatch.pairs import SampleEngine, count_unlabeled
 
 
 def embedded(n: int = 83, dim: int = 6, dtype: str = "float32") -> EmbeddingSet:
@@ -75,3 +75,8 @@ def test_what_cannot_be_counted_is_refused():
         count_unlabeled(embedded(), thresholds=[float("nan")])
     with pytest.raises(InputError, match="row 1 of embeddings is a zero vector"):
         count_unlabeled(EmbeddingSet.from_arrays(np.diag([1.0, 0.0, 1.0]), [0, 1, 2]))
+
+
+def test_an_estimate_is_refused():
+    with pytest.raises(InputError, match=r"an estimate from [\d,]+ of them; use another engine"):
+        count_unlabeled(embedded(2000), engine=SampleEngine(pairs=5e5))

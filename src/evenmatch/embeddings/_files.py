@@ -34,7 +34,7 @@ def _read_npy(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any], dict[R
     return read_npy(path, mmap=True), {}
 
 
-READERS: dict[str, _Reader] = {
+_READERS: dict[str, _Reader] = {
     ".npz": read_npz,
     ".npy": _read_npy,
     ".parquet": read_parquet,
@@ -90,14 +90,8 @@ def load(
         EmbeddingSet(name='parts', n=3, dim=3, dtype=float64, classes=2)
     """
     path = Path(path)
-    folder = path.is_dir()
-    reader = read_folder if folder else READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(READERS)}, or a folder")
-    if not folder:
-        require_file(path)
     given = _given(labels=labels, groups=groups, ids=ids)
-    vectors, columns = reader(path, frozenset(role for role in ROLES if role not in given))
+    vectors, columns = read(path, frozenset(role for role in ROLES if role not in given))
     columns |= given
     try:
         return EmbeddingSet.from_arrays(
@@ -105,7 +99,7 @@ def load(
             columns["labels"],
             groups=columns.get("groups"),
             ids=columns.get("ids"),
-            name=(path.absolute().name if folder else path.stem) if name is None else name,
+            name=name_of(path) if name is None else name,
         )
     except InputError as error:
         sources = "".join(
@@ -114,6 +108,22 @@ def load(
             if _is_path(value)
         )
         raise InputError(f"{path}{sources}: {error}") from error
+
+
+def read(path: Path, wanted: frozenset[Role]) -> tuple[NDArray[Any] | ShardedVectors, dict[Role, Column]]:
+    """Return the vectors of a file or folder of any format, and the wanted columns. Raises `InputError`."""
+    if path.is_dir():
+        return read_folder(path, wanted)
+    reader = _READERS.get(path.suffix.lower())
+    if reader is None:
+        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(_READERS)}, or a folder")
+    require_file(path)
+    return reader(path, wanted)
+
+
+def name_of(path: Path) -> str:
+    """Return what to call the set of a file or folder."""
+    return path.absolute().name if path.is_dir() else path.stem
 
 
 def save(path: str | os.PathLike[str], embedding_set: EmbeddingSet) -> None:

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from evenmatch.embeddings._files import READERS
-from evenmatch.embeddings._guard import require_file
+from evenmatch.embeddings._files import name_of, read
 from evenmatch.embeddings._set import EmbeddingSet
 from evenmatch.errors import InputError
 
@@ -16,10 +15,10 @@ __all__ = ["load_unlabeled"]
 
 
 def load_unlabeled(path: str | os.PathLike[str], *, name: str | None = None) -> EmbeddingSet:
-    """Read a file of embeddings whatever labels it has or lacks; every row becomes a class of its own.
+    """Read a file or folder of embeddings whatever labels it has or lacks; every row becomes a class of its own.
 
     path: as for `load`; a `.npy` needs no label file.
-    name: what to call the set in reports; by default the file's name without suffix.
+    name: what to call the set in reports; by default the file's name without suffix, or the folder's.
 
     Raises `InputError`, naming the file, as `load` does.
 
@@ -31,15 +30,9 @@ def load_unlabeled(path: str | os.PathLike[str], *, name: str | None = None) -> 
         EmbeddingSet(name='new', n=3, dim=3, dtype=float64, classes=3)
     """
     path = Path(path)
-    reader = READERS.get(path.suffix.lower())
-    if path.is_dir():
-        require_file(path)
-    if reader is None:
-        raise InputError(f"{path} has no known suffix for embeddings; use one of {', '.join(READERS)}")
-    require_file(path)
-    vectors, _ = reader(path, frozenset())
+    vectors, _ = read(path, frozenset())
     try:
         rows = np.shape(vectors)[0] if np.ndim(vectors) else 0
-        return EmbeddingSet.from_arrays(vectors, np.arange(rows), name=path.stem if name is None else name)
+        return EmbeddingSet.from_arrays(vectors, np.arange(rows), name=name_of(path) if name is None else name)
     except InputError as error:
         raise InputError(f"{path}: {error}") from error

@@ -88,11 +88,5 @@ class GroupedHinge(torch.autograd.Function):
                     down, up = down + fall[tile.cols], up + rise[tile.cols]
                 slope = torch.where(masks.neg, up, 0.0)
                 slope = torch.where(masks.pos, down, slope)
-                y = x if ref is None else ref
-                if grad_x is not None:
-                    grad_x[tile.rows].addmm_(slope, y[tile.cols])
-                    if tile.copies == 2:
-                        grad_x[tile.cols].addmm_(slope.T, x[tile.rows])
-                if grad_ref is not None:
-                    grad_ref[tile.cols].addmm_(slope.T, x[tile.rows])
+                pairs.add_gradient(tile, slope, grad_x, grad_ref)
         return grad_x, grad_ref, *[None] * 9

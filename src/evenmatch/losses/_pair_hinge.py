@@ -95,6 +95,18 @@ class Pairs(NamedTuple):
         )
         return _Active(pos, neg, sums, counts)
 
+    def add_gradient(self, tile: Tile, slope: Tensor, grad_x: Tensor | None, grad_ref: Tensor | None) -> None:
+        """Add, in place, what the slopes of a tile's scores are to the rows on both of its sides.
+
+        Within `x` a tile off the diagonal stands for its mirror image, too.
+        """
+        if grad_x is not None:
+            grad_x[tile.rows].addmm_(slope, (self.x if self.ref is None else self.ref)[tile.cols])
+            if tile.copies == 2:
+                grad_x[tile.cols].addmm_(slope.T, self.x[tile.rows])
+        if grad_ref is not None:
+            grad_ref[tile.cols].addmm_(slope.T, self.x[tile.rows])
+
 
 class Tile(NamedTuple):
     """One rectangle of the similarity matrix, and how often each of its pairs is to be counted."""
@@ -195,11 +207,5 @@ class PairHinge(torch.autograd.Function):
                 else:
                     tile_pos, tile_neg = pos, neg
                 slope = torch.where(tile_neg, rise, 0.0).masked_fill_(tile_pos, fall)
-                y = x if ref is None else ref
-                if grad_x is not None:
-                    grad_x[tile.rows].addmm_(slope, y[tile.cols])
-                    if within and not tile.on_diagonal:
-                        grad_x[tile.cols].addmm_(slope.T, x[tile.rows])
-                if grad_ref is not None:
-                    grad_ref[tile.cols].addmm_(slope.T, x[tile.rows])
+                pairs.add_gradient(tile, slope, grad_x, grad_ref)
         return grad_x, grad_ref, None, None, None, None, None, None, None

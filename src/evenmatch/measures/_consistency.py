@@ -105,8 +105,7 @@ def consistency(
     inside = slice(first, last + 1)
     thresholds = counts.thresholds[inside]
     defined = np.flatnonzero((counts.positives > 0) & (counts.negatives > 0))
-    gaps = np.diff(thresholds)
-    weights = (np.append(gaps, 0) + np.append(0, gaps)) / (2 * (thresholds[-1] - thresholds[0]))
+    weights = range_weights(thresholds)
 
     curves = np.empty((defined.size, thresholds.size))
     for at in range(0, defined.size, 4096):  # a part at a time, so that memory stays near one table
@@ -144,6 +143,12 @@ def consistency(
         worst=defined[order],
         sampling_error=error,
     )
+
+
+def range_weights(thresholds: np.ndarray) -> np.ndarray:
+    """Share of each of some ascending thresholds in a mean over their range, by the trapezoid rule; sums to 1."""
+    gaps = np.diff(thresholds)
+    return (np.append(gaps, 0) + np.append(0, gaps)) / (2 * (thresholds[-1] - thresholds[0]))
 
 
 def check_arguments(far: tuple[float, float], beta: float, eps: float) -> None:

@@ -8,7 +8,8 @@ from functools import cached_property
 import numpy as np
 from scipy.special import stdtrit
 
-from evenmatch.measures._consistency import Consistency, utility
+from evenmatch.measures._consistency import Consistency, range_weights
+from evenmatch.measures._utility import utility
 from evenmatch.pairs import PairCounts, SampleScatter
 
 __all__ = ["DebiasedOpis", "SamplingNoise", "debiased_opis", "noise_thresholds", "sampling_noise"]
@@ -115,7 +116,7 @@ def sampling_noise(counts: PairCounts, scatter: SampleScatter, *, beta: float = 
     if classes.size < 2:
         return SamplingNoise(scatter.thresholds, variance, skew, 0.0)
     at = _Expansion.of(counts, scatter.thresholds, classes, beta)
-    weights = _trapezoid(scatter.thresholds)
+    weights = range_weights(scatter.thresholds)
     n = np.bincount(counts.codes, minlength=counts.classes.size)[classes, None].astype(float)
     one, two = _pair_components(scatter, classes)
     tar = (4 * (n - 2) * one + 2 * two) / (n * (n - 1))
@@ -209,7 +210,7 @@ def debiased_opis(counts: PairCounts, result: Consistency, noise: SamplingNoise,
         none = np.empty((0, 0))
         return DebiasedOpis(None, classes, none, none, np.empty(0), np.empty(0), 0.0, 0.0)
     at = _Expansion.of(counts, noise.thresholds, classes, beta)
-    weights = _trapezoid(noise.thresholds)
+    weights = range_weights(noise.thresholds)
     spread = np.square(at.linear) @ weights
     own_noise = (1 - 1 / classes.size) * noise.variance[classes]
     # signal as a share of what is seen: how far the classes are drawn to their mean before the curvature is read off
@@ -245,12 +246,6 @@ def _parts(rows: np.ndarray) -> list[np.ndarray]:
 
 def _centred(values: np.ndarray) -> np.ndarray:
     return values - values.mean(axis=0)
-
-
-def _trapezoid(thresholds: np.ndarray) -> np.ndarray:
-    """Share of each threshold in a mean over the range."""
-    gaps = np.diff(thresholds)
-    return (np.append(gaps, 0) + np.append(0, gaps)) / (2 * (thresholds[-1] - thresholds[0]))
 
 
 def _pair_components(scatter: SampleScatter, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

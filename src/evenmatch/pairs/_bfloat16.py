@@ -130,7 +130,7 @@ _micro_tile: Any = intrinsic(_typed)
 
 
 @nb.njit(nogil=True, cache=True)
-def _multiply(rows, first_row, panels, first_col, scores, edge):  # pragma: no cover - compiled
+def _multiply(rows, first_row, panels, first_col, scores, edge):
     """Scores of a tile: packed rows from ``first_row`` on against packed columns from ``first_col`` on.
 
     ``rows`` is ``(n, depth)`` and ``panels`` ``(p, depth, 32)``, both uint32 with two values each; ``edge`` is an

@@ -76,8 +76,8 @@ def count_unlabeled(
 ) -> UnlabeledCounts:
     """Count every pair once, whatever the labels of the set say.
 
-    Every engine does it: to an engine each sample is a class of its own, so that all pairs are negative and a class
-    table is a table of samples.
+    Every engine that counts all pairs does it: to an engine each sample is a class of its own, so that all pairs are
+    negative and a class table is a table of samples.
 
     Args:
         embeddings: n ≥ 3 embeddings; the labels are not looked at.
@@ -88,7 +88,8 @@ def count_unlabeled(
         progress: called with the share of pairs done, in [0, 1].
 
     Raises:
-        InputError: unknown metric or engine, zero vectors under cosine, fewer than 3 samples, or a NaN threshold.
+        InputError: unknown metric or engine, zero vectors under cosine, fewer than 3 samples, or a NaN threshold; or an
+            engine that estimated the counts, since their spread is taken to be that of all pairs.
 
     Examples:
         >>> x = np.random.default_rng(0).normal(size=(60, 8)).astype("f4")
@@ -116,6 +117,11 @@ def count_unlabeled(
     inside = np.unique(indices[indices < grid.size])
     counts: PairCounts = run(problem, Ladder.build(grid, inside), progress=progress)
     counts.require_conserved(problem.n_pairs)
+    if counts.sampling is not None:
+        raise InputError(
+            f"samples without labels need every pair, and this is an estimate from {counts.sampling.pairs:,} of them; "
+            "use another engine"
+        )
     accepted = np.zeros((embeddings.n, indices.size), dtype=np.int64)
     for column, index in enumerate(indices):
         if index < grid.size:

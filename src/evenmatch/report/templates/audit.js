@@ -340,43 +340,7 @@ start(async (arrays) => {
     return { traces, layout };
   }, () => lineBetween(arrays.thresholds[0], arrays.thresholds[T - 1]));
 
-  const shownDet = data.det.threshold.map((_, i) => i).filter((i) => data.det.far[i] < 0.81 && data.det.frr[i] < 0.81);
-  const take = (name, scale = 1) => shownDet.map((i) => data.det[name][i] * scale);
-  const detText = data.det.threshold.map((t, i) => `threshold ${score(t)}<br>FAR ${rate(data.det.far[i])}<br>FRR ${rate(data.det.frr[i])}`);
-  const curves = {
-    det: { x: take("x"), y: take("y"), text: shownDet.map((i) => detText[i]) },
-    roc: { x: data.det.far.map((v) => Math.log10(v)), y: data.det.frr.map((v) => 100 * (1 - v)), text: detText },
-  };
-  const decades = Array.from({ length: 10 }, (_, i) => -i);
-  function nearest(id) {
-    const of = id === "det" ? shownDet : data.det.threshold.map((_, i) => i);
-    const away = (k) => Math.abs(data.det.threshold[of[k]] - now.threshold);
-    let best = 0;
-    for (let k = 1; k < of.length; k++) if (away(k) < away(best)) best = k;
-    return best;
-  }
-  for (const [id, points] of Object.entries(curves)) {
-    addChart(id, () => {
-      const ticks = { tickvals: data.det.ticks.at, ticktext: data.det.ticks.text };
-      const layout =
-        id === "det"
-          ? { xaxis: axis("false accept rate (%)", ticks), yaxis: axis("false reject rate (%)", ticks) }
-          : {
-              xaxis: axis("false accept rate (%), logarithmic", { tickvals: decades, ticktext: decades.map((power) => (narrow.matches && power % 2 ? "" : decadeText(power))) }),
-              yaxis: axis("true accept rate (%)", { range: [0, 101] }),
-            };
-      if (points.x.length === 0) return { traces: [], layout: { ...layout, annotations: [note("genuine and impostor scores do not overlap")] } };
-      const line = { ...points, type: "scatter", mode: "lines", name: "all pairs", line: { color: colour("genuine"), width: 2.5 }, hovertemplate: "%{text}<extra></extra>" };
-      return { traces: [line], layout };
-    }, () => {
-      if (points.x.length === 0 || !(now.far > 0 && now.frr > 0)) return [];
-      const k = nearest(id);
-      return [{
-        type: "circle", xsizemode: "pixel", ysizemode: "pixel", xanchor: points.x[k], yanchor: points.y[k], x0: -6, x1: 6, y0: -6, y1: 6,
-        fillcolor: colour("impostor"), line: { color: colour("page"), width: 2 },
-      }];
-    });
-  }
+  setUpRateCurves(data.det, now);
 
   /* -- the table, groups, worst pairs -- */
 
