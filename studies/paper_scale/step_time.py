@@ -121,10 +121,11 @@ def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         "# The paper's data sets: recipes, and what they would cost",
         "",
         f"Times of a step measured on {facts['device']}, torch {facts['torch']}, {facts['date']}, median of "
-        f"{facts['repeats']}, with `python studies/paper_scale/step_time.py`. Times on one GPU are {source}; eight GPUs "
-        "are taken to be eight times as fast, a bound.",
+        f"{facts['repeats']}, with `python studies/paper_scale/step_time.py`. Times on one GPU are {source}; eight "
+        "GPUs are taken to be eight times as fast, a bound.",
         "",
-        "| command | batch × steps | a step here (of that loss and TCM) | all here | one GPU | eight GPUs | recall@1, OPIS |",
+        "| command | batch × steps | a step here (of that loss and TCM) | all here | one GPU | eight GPUs "
+        "| recall@1, OPIS |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
@@ -135,8 +136,8 @@ def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "The same with `--set tcm.weight=0` is the base loss alone. On eight GPUs of one machine: `--set "
-        "trainer.devices=8` and `--set batch.size=…` (of each process); on several machines as in docs/cluster.md.",
+        "The same with `--set tcm.weight=0` is the base loss alone. On eight GPUs of one machine: `--set trainer.devices=8 "
+        "--set trainer.strategy=ddp`; `batch.size` stays that of all processes together.",
     ]
     return "\n".join(lines) + "\n"
 
