@@ -136,8 +136,8 @@ def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         )
     lines += [
         "",
-        "The same with `--set tcm.weight=0` is the base loss alone. On eight GPUs of one machine: `--set trainer.devices=8 "
-        "--set trainer.strategy=ddp`; `batch.size` stays that of all processes together.",
+        "The same with `--set tcm.weight=0` is the base loss alone. On eight GPUs of one machine: `--set "
+        "trainer.devices=8 --set trainer.strategy=ddp`; `batch.size` stays that of all processes together.",
     ]
     return "\n".join(lines) + "\n"
 

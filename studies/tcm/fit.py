@@ -12,7 +12,7 @@ from tasks import STUDY, Task
 from torch import Tensor, nn
 
 import evenmatch as em
-from evenmatch.losses import TCMLoss, WithTCM, build
+from evenmatch.losses import AdaptiveTCMLoss, TCMLoss, WithTCM, build
 from evenmatch.training import BalancedBatches
 
 
@@ -34,6 +34,8 @@ def make_loss(base: str, n_classes: int, dim: int, tcm: dict[str, Any] | None, p
     options = {"num_classes": n_classes, "embedding_size": dim} if base in STUDY["proxies"] else {}
     settings = dict(tcm or {"weight": 0.0})
     weight = settings.pop("weight")
+    if settings.pop("kind", "fixed") == "adaptive":
+        return WithTCM(build(base, **options), AdaptiveTCMLoss(**settings), weight)
     kind = TCMLoss if pairs == "hard" else AllPairs
     return WithTCM(build(base, **options), kind(**settings, check_margins=False), weight)
 

@@ -4,9 +4,10 @@
     python studies/tcm/run.py --quick    one row of the table: glyphs with Smooth-AP, two seeds
 
 Three stages. ``select`` tries the margins and weights of study.yaml on validation classes, taken from the training
-classes. ``judge`` trains on all training classes, with the choice and without, and looks at the test classes for the
-first time. ``ablate`` changes one thing at a time. Rows go to runs.csv as they are found, and a run that stands there
-is not done again, so the program may be killed and started at any time. tables.py makes the table and the figures.
+classes. ``judge`` trains on all training classes, without TCM, with the choice, and with margins that follow the data
+(AdaptiveTCMLoss as it comes, nothing chosen), and looks at the test classes for the first time. ``ablate`` changes one
+thing at a time. Rows go to runs.csv as they are found, and a run that stands there is not done again, so the program
+may be killed and started at any time. tables.py makes the table and the figures.
 """
 
 from __future__ import annotations
@@ -46,6 +47,11 @@ def text(value: Any) -> str:
     return json.dumps(value, separators=(",", ":"), sort_keys=True) if value else ""
 
 
+def arm_name(arm: str) -> str:
+    """What the tables call an arm."""
+    return json.loads(arm).get("kind", "tcm") if arm else "base"
+
+
 def jobs(stage: str, names: list[str], rows: list[Row], quick: bool) -> Iterator[dict[str, Any]]:
     """What a stage consists of, in an order that completes one comparison before it begins another."""
     bases = ["smooth_ap"] if quick else STUDY["bases"]
@@ -58,7 +64,7 @@ def jobs(stage: str, names: list[str], rows: list[Row], quick: bool) -> Iterator
         for seed in STUDY["seeds"][: 2 if quick else None]:
             for data in names:
                 for base in bases:
-                    for arm in (None, chosen(rows, data, base)):
+                    for arm in (None, chosen(rows, data, base), STUDY["adaptive"]):
                         yield {"data": data, "base": base, "arm": arm, "seed": seed, "change": {}}
     elif not quick:
         yield from ablations(names, rows)
@@ -79,12 +85,14 @@ def ablations(names: list[str], rows: list[Row]) -> Iterator[dict[str, Any]]:
                         yield {**cell, "arm": arm | {"margin_pos": positive, "margin_neg": negative}, "change": {}}
             for weight in plan["weight"]:
                 yield {**cell, "arm": arm | {"weight": weight}, "change": {}}
-            for name in ("batch", "dim", "steps"):
+            defaults = {"batch": STUDY["batch"]["size"], "dim": STUDY["network"]["dim"], "steps": STUDY["steps"][data]}
+            for name, default in defaults.items():
                 for value in plan[name]:
+                    if value == default:  # the stage that judges has these
+                        continue
                     for each in (None, arm, chosen(rows, data, base)):
                         yield {**cell, "arm": each, "change": {name: value}}
-            for pairs in plan["pairs"]:
-                yield {**cell, "arm": arm, "change": {"pairs": pairs}}
+            yield {**cell, "arm": arm, "change": {"pairs": "all"}}
 
 
 def chosen(rows: list[Row], data: str, base: str) -> dict[str, Any]:
@@ -128,7 +136,7 @@ def work(stage: str, job: dict[str, Any], scratch: Path) -> tuple[Row, list[Row]
         first = np.bincount(counts.codes, counts.best_positive > counts.best_negative) / np.bincount(counts.codes)
         for label, share, recall in zip(table.index, table["opis"], first, strict=True):
             classes.append({"data": key["data"], "base": key["base"], "seed": key["seed"],
-                            "arm": "tcm" if job["arm"] else "base", "class": str(label),
+                            "arm": arm_name(key["arm"]), "class": str(label),
                             "opis_share": f"{share:.4g}", "recall_at_1": f"{recall:.4g}"})  # fmt: skip
     return row, classes
 
@@ -163,11 +171,11 @@ def main() -> None:
     for missing in [] if arguments.quick else sorted(set(STUDY["data"]) - set(names)):
         print(f"{missing}: the data is not at hand (set EVENMATCH_DATA); left out")
     rows = read(arguments.out / "runs.csv")
-    judged = {(row["data"], row["base"], row["seed"], bool(row["arm"])) for row in rows if row["stage"] == "judge"}
+    judged = {(row["data"], row["base"], row["seed"], arm_name(row["arm"])) for row in rows if row["stage"] == "judge"}
     classes = [
         row
         for row in read(arguments.out / "classes.csv")
-        if (row["data"], row["base"], row["seed"], row["arm"] == "tcm") in judged
+        if (row["data"], row["base"], row["seed"], row["arm"]) in judged
     ]
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:

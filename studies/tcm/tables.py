@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -18,17 +19,19 @@ matplotlib.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from run import arm_name
 from scipy.stats import t as student
 from tasks import STUDY
 
 HERE = Path(__file__).parent
 DRAWS = 2000
+FORMS = {"tcm": "TCM, margins and weight chosen on validation classes", "adaptive": "Adaptive TCM, nothing chosen"}
 
 
-def paired(table: pd.DataFrame, value: str) -> tuple[np.ndarray, np.ndarray]:
+def paired(table: pd.DataFrame, value: str, arm: str) -> tuple[np.ndarray, np.ndarray]:
     """Values of a cell as two arrays (seeds, classes), without TCM and with."""
     wide = table.pivot_table(index="seed", columns=["arm", "class"], values=value)
-    return wide["base"].to_numpy(), wide["tcm"].to_numpy()
+    return wide["base"].to_numpy(), wide[arm].to_numpy()
 
 
 def resampled(base: np.ndarray, tcm: np.ndarray, scale: float) -> tuple[np.ndarray, np.ndarray]:
@@ -38,24 +41,24 @@ def resampled(base: np.ndarray, tcm: np.ndarray, scale: float) -> tuple[np.ndarr
     sums = np.empty((2, DRAWS))
     for draw in range(DRAWS):
         rows, columns = rng.integers(seeds, size=seeds), rng.integers(classes, size=classes)
-        for arm, values in enumerate((base, tcm)):
-            sums[arm, draw] = values[np.ix_(rows, columns)].mean() * scale
+        for at, values in enumerate((base, tcm)):
+            sums[at, draw] = values[np.ix_(rows, columns)].mean() * scale
     return sums[0], sums[1]
 
 
-def cell(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float | str]:
-    """A row of the table: one data set and base loss."""
-    with_tcm = runs["arm"] != ""
-    base, tcm = (runs[mask].set_index("seed").sort_index() for mask in (~with_tcm, with_tcm))
+def cell(runs: pd.DataFrame, classes: pd.DataFrame, arm: str) -> dict[str, float | str]:
+    """A row of the table: one data set and base loss, without TCM and with it in one form."""
+    base, tcm = (runs[runs["name"] == name].set_index("seed").sort_index() for name in ("base", arm))
     found: dict[str, float | str] = {"seeds": len(tcm), "choice": tcm["arm"].iloc[0]}
-    shares = paired(classes, "opis_share")
+    shares = paired(classes, "opis_share", arm)
     n_classes = shares[0].shape[1]
     before, after = resampled(*shares, scale=n_classes)
     relative = after / before - 1
+    found["classes"] = n_classes
     found["opis_base"], found["opis_tcm"] = base["opis"].mean(), tcm["opis"].mean()
     found["opis_change"] = found["opis_tcm"] / found["opis_base"] - 1
     found["opis_change_low"], found["opis_change_high"] = np.quantile(relative, [0.025, 0.975])
-    recalls = paired(classes.dropna(subset=["recall_at_1"]), "recall_at_1")
+    recalls = paired(classes.dropna(subset=["recall_at_1"]), "recall_at_1", arm)
     before, after = resampled(*recalls, scale=1.0)
     found["recall_base"], found["recall_tcm"] = base["recall_at_1"].mean(), tcm["recall_at_1"].mean()
     found["recall_difference"] = found["recall_tcm"] - found["recall_base"]
@@ -69,93 +72,121 @@ def cell(runs: pd.DataFrame, classes: pd.DataFrame) -> dict[str, float | str]:
 
 
 def summarise(runs: pd.DataFrame, classes: pd.DataFrame) -> pd.DataFrame:
-    """One row a data set and base loss, for the cells that have two seeds or more of both arms."""
+    """One row a form of TCM, data set and base loss, for the cells that have two seeds or more of both arms."""
     rows = []
-    judged = runs[runs["stage"] == "judge"]
-    for (data, base), part in judged.groupby(["data", "base"], sort=False):
-        seeds = part.groupby("seed")["arm"].nunique()
-        part = part[part["seed"].isin(seeds[seeds == 2].index)]
-        own = classes[(classes["data"] == data) & (classes["base"] == base) & classes["seed"].isin(part["seed"])]
-        if part["seed"].nunique() >= 2:
-            rows.append({"data": data, "base": base, **cell(part, own)})
+    judged = runs[runs["stage"] == "judge"].assign(name=lambda table: table["arm"].map(arm_name))
+    for arm in FORMS:
+        for (data, base), part in judged[judged["name"].isin(["base", arm])].groupby(["data", "base"], sort=False):
+            seeds = part.groupby("seed")["name"].nunique()
+            part = part[part["seed"].isin(seeds[seeds == 2].index)]
+            own = classes[(classes["data"] == data) & (classes["base"] == base) & classes["seed"].isin(part["seed"])]
+            if part["seed"].nunique() >= 2:
+                rows.append({"form": arm, "data": data, "base": base, **cell(part, own, arm)})
     return pd.DataFrame(rows)
 
 
 def choice_text(choice: str) -> str:
     """Margins and weight of a cell, short."""
     arm = json.loads(choice)
+    if arm.get("kind") == "adaptive":
+        return f"adaptive, {arm['weight']:g}"
     negative = "–" if arm.get("weight_neg") == 0 else f"{arm['margin_neg']:g}"
     return f"{arm['margin_pos']:g} / {negative}, {arm['weight']:g}"
 
 
+HEADS = (
+    "data", "base loss", "m⁺ / m⁻, weight", "OPIS ×1e-3", "change of OPIS", "debiased ×1e-3", "ε-OPIS ×1e-3",
+    "recall@1", "change of recall@1", "spread of FAR", "spread of FRR", "mean FRR",
+)  # fmt: skip
+
+
 def markdown(table: pd.DataFrame) -> str:
-    """The table as Markdown."""
-    lines = [
-        "| data | base loss | m⁺ / m⁻, weight | OPIS ×1e-3 | change of OPIS | debiased ×1e-3 | ε-OPIS ×1e-3 "
-        "| recall@1 | change of recall@1 | spread of FAR | spread of FRR |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+    """The table of one form of TCM as Markdown, and what it comes to."""
+    lines = ["| " + " | ".join(HEADS) + " |", "| --- " * len(HEADS) + "|"]
     for row in table.to_dict("records"):
-        arrow = " → ".join
+
+        def both(name: str, form: str, scale: float = 1.0, row: dict[Any, Any] = row) -> str:
+            return " → ".join(f"{scale * row[f'{name}_{arm}']:{form}}" for arm in ("base", "tcm"))
+
         lines.append(
             "| " + " | ".join([
-                row["data"], row["base"], choice_text(row["choice"]),
-                arrow(f"{1e3 * row[f'opis_{arm}']:.1f}" for arm in ("base", "tcm")),
+                row["data"], row["base"], choice_text(row["choice"]), both("opis", ".1f", 1e3),
                 f"{row['opis_change']:+.0%} ({row['opis_change_low']:+.0%} … {row['opis_change_high']:+.0%})",
-                arrow(f"{1e3 * row[f'opis_debiased_{arm}']:.1f}" for arm in ("base", "tcm")),
-                arrow(f"{1e3 * row[f'eps_opis_{arm}']:.0f}" for arm in ("base", "tcm")),
-                arrow(f"{row[f'recall_{arm}']:.3f}" for arm in ("base", "tcm")),
+                both("opis_debiased", ".1f", 1e3), both("eps_opis", ".0f", 1e3), both("recall", ".3f"),
                 f"{row['recall_difference']:+.3f} ({row['recall_difference_low']:+.3f} … "
                 f"{row['recall_difference_high']:+.3f})",
-                arrow(f"{row[f'far_spread_{arm}']:.3f}" for arm in ("base", "tcm")),
-                arrow(f"{row[f'frr_spread_{arm}']:.2f}" for arm in ("base", "tcm")),
+                both("far_spread", ".3f"), both("frr_spread", ".2f"), both("frr", ".3f"),
             ]) + " |"
         )  # fmt: skip
-    lower = (table["opis_change_high"] < 0).sum()
-    higher = (table["opis_change_low"] > 0).sum()
-    lines += [
-        "",
-        f"{len(table)} cells. OPIS is lower with TCM in {(table['opis_change'] < 0).sum()} of them, beyond doubt (the "
-        f"interval excludes 0) in {lower}, and beyond doubt higher in {higher}. Median change of OPIS "
-        f"{table['opis_change'].median():+.0%}, largest reduction {table['opis_change'].min():+.0%}, largest increase "
-        f"{table['opis_change'].max():+.0%}. Recall@1 changes by {table['recall_difference'].median():+.3f} in the "
-        f"median, from {table['recall_difference'].min():+.3f} to {table['recall_difference'].max():+.3f}.",
-    ]
-    return "\n".join(lines) + "\n"
+    return "\n".join([*lines, "", verdict(table)]) + "\n"
+
+
+def verdict(table: pd.DataFrame) -> str:
+    """In how many cells TCM lowers OPIS, by how much, and what recall@1 does."""
+    change, recall = table["opis_change"], table["recall_difference"]
+    shown = {
+        "lower": table["opis_change_high"] < 0, "higher": table["opis_change_low"] > 0,
+        "less": table["recall_difference_high"] < 0, "more": table["recall_difference_low"] > 0,
+    }  # fmt: skip
+    count = {name: int(rows.sum()) for name, rows in shown.items()}
+    return (
+        f"{len(table)} cells. OPIS is lower with TCM in {(change < 0).sum()} of them, with an interval that excludes 0 "
+        f"in {count['lower']}; it is higher with such an interval in {count['higher']}. Median change of OPIS "
+        f"{change.median():+.0%}, largest reduction {change.min():+.0%}, largest increase {change.max():+.0%}. Recall@1 "
+        f"changes by {recall.median():+.3f} in the median, from {recall.min():+.3f} to {recall.max():+.3f}; its interval "
+        f"is below 0 in {count['less']} cells and above in {count['more']}."
+    )
 
 
 def ablation(runs: pd.DataFrame) -> str:
     """Mean OPIS and recall@1 of every setting of the ablations, with the range over seeds."""
-    part = runs[runs["stage"] == "ablate"]
-    if part.empty:
+    plan = STUDY["ablation"]
+    own = runs["stage"] == "ablate"
+    cells = pd.Series(list(zip(runs["data"], runs["base"], strict=True)), index=runs.index).isin(
+        map(tuple, plan["cells"])
+    )
+    standard = (runs["stage"] == "judge") & cells & runs["seed"].isin(plan["seeds"])
+    part = pd.concat([runs[standard], runs[own]])
+    if not own.any():
         return ""
-    lines = ["| data, base | TCM | change | OPIS ×1e-3 (range) | recall@1 |", "| --- | --- | --- | --- | --- |"]
-    for (data, base, change, arm), rows in part.groupby(["data", "base", "change", "arm"], sort=False):
-        opis = 1e3 * rows["opis"]
-        changed = ", ".join(f"{name} {value}" for name, value in json.loads(change or "{}").items()) or "–"
-        lines.append(
-            f"| {data}, {base} | {choice_text(arm) if arm else 'none'} | {changed} | {opis.mean():.1f} "
-            f"({opis.min():.1f}–{opis.max():.1f}) | {rows['recall_at_1'].mean():.3f} |"
-        )
+    lines = [
+        "| data, base loss | m⁺ / m⁻, weight | changed | OPIS ×1e-3 (range) | debiased ×1e-3 | recall@1 | mean FRR |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for (data, base), rows in part.groupby(["data", "base"], sort=False):
+        for (change, arm), group in rows.groupby(["change", "arm"], sort=False):
+            opis = 1e3 * group["opis"]
+            changed = ", ".join(f"{name} {value}" for name, value in json.loads(change or "{}").items()) or "–"
+            lines.append(
+                f"| {data}, {base} | {choice_text(arm) if arm else 'none'} | {changed} | {opis.mean():.1f} "
+                f"({opis.min():.1f}–{opis.max():.1f}) | {1e3 * group['opis_debiased'].mean():.1f} | "
+                f"{group['recall_at_1'].mean():.3f} | {group['frr'].mean():.3f} |"
+            )
     return "\n".join(lines) + "\n"
 
 
 def pareto(table: pd.DataFrame, path: Path) -> None:
-    """Recall@1 against OPIS: an arrow from the base loss to the same with TCM."""
+    """Recall@1 against OPIS: arrows from the base loss to the same with each form of TCM."""
     names = list(dict.fromkeys(table["data"]))
-    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.2), squeeze=False)
+    figure, axes = plt.subplots(1, len(names), figsize=(4.6 * len(names), 4.4), squeeze=False)
     colours = plt.get_cmap("tab10")
     for axis, name in zip(axes[0], names, strict=True):
         for row in table[table["data"] == name].to_dict("records"):
             colour = colours(STUDY["bases"].index(row["base"]))
             start, end = ((1e3 * row[f"opis_{arm}"], row[f"recall_{arm}"]) for arm in ("base", "tcm"))
-            axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.4})
-            axis.plot(*start, "o", mfc="none", mec=colour)
-            axis.plot(*end, "o", color=colour, label=row["base"])
-        axis.set(title=name, xlabel="OPIS ×1e-3 (left is better)", ylabel="recall@1")
-        axis.grid(alpha=0.3)
+            axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "lw": 1.1, "alpha": 0.7})
+            axis.plot(*start, "o", mfc="white", mec=colour, label=row["base"] if row["form"] == "tcm" else None)
+            axis.plot(*end, "o" if row["form"] == "tcm" else "^", color=colour)
+        axis.set(title=name, xlabel="OPIS × 1e-3 (left is better)", xscale="log")
+        axis.xaxis.set_major_formatter("{x:g}")
+        axis.xaxis.set_minor_formatter("{x:g}")
+        axis.tick_params(axis="x", which="both", labelsize=8)
+        axis.grid(alpha=0.3, which="both")
+    axes[0][0].set_ylabel("recall@1")
     axes[0][-1].legend(fontsize=8)
-    figure.suptitle("From the base loss (ring) to the same with TCM (dot), means over seeds")
+    figure.suptitle(
+        "From the base loss (ring) to the same with TCM (dot) and adaptive TCM (triangle), means over seeds"
+    )
     figure.tight_layout()
     figure.savefig(path, dpi=130)
 
@@ -168,11 +199,12 @@ def main() -> None:
     classes = pd.read_csv(folder / "classes.csv", dtype={"class": str})
     table = summarise(runs, classes)
     table.to_csv(folder / "table.csv", index=False, float_format="%.6g")
-    (folder / "table.md").write_text(markdown(table), encoding="utf-8")
+    parts = [f"## {FORMS[form]}\n\n{markdown(rows)}" for form, rows in table.groupby("form", sort=False)]
+    (folder / "table.md").write_text("\n".join(parts), encoding="utf-8")
     if text := ablation(runs):
         (folder / "ablation.md").write_text(text, encoding="utf-8")
     pareto(table, folder / "pareto.png")
-    print(markdown(table))
+    print("\n".join(parts))
 
 
 if __name__ == "__main__":
