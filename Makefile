@@ -5,7 +5,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all browser lint docs bench clean
+.PHONY: demo test test-all browser lint docs bench study study-quick clean
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -58,6 +58,18 @@ test-all: .venv/dev
 	  && .venv-all/bin/python -m pytest || exit 1; \
 	done
 	rm -rf .venv-all
+
+# Does TCM lower OPIS? All of it takes up to 5 hours on two cores and may be killed and started again; the quick one is a
+# row of the table in some minutes. EVENMATCH_DATA names the folder of Omniglot and CLINC150; without it, glyphs alone.
+STUDY := runs/study-tcm
+
+study: .venv/train
+	$(BIN)/python studies/tcm/run.py --out $(STUDY)
+	$(BIN)/python studies/tcm/tables.py --folder $(STUDY)
+
+study-quick: .venv/train
+	$(BIN)/python studies/tcm/run.py --quick --out $(STUDY)-quick
+	$(BIN)/python studies/tcm/tables.py --folder $(STUDY)-quick
 
 bench: .venv/dev
 	$(BIN)/python benchmarks/audit.py

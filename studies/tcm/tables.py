@@ -132,9 +132,9 @@ def verdict(table: pd.DataFrame) -> str:
     return (
         f"{len(table)} cells. OPIS is lower with TCM in {(change < 0).sum()} of them, with an interval that excludes 0 "
         f"in {count['lower']}; it is higher with such an interval in {count['higher']}. Median change of OPIS "
-        f"{change.median():+.0%}, largest reduction {change.min():+.0%}, largest increase {change.max():+.0%}. Recall@1 "
-        f"changes by {recall.median():+.3f} in the median, from {recall.min():+.3f} to {recall.max():+.3f}; its interval "
-        f"is below 0 in {count['less']} cells and above in {count['more']}."
+        f"{change.median():+.0%}, largest reduction {change.min():+.0%}, largest increase {change.max():+.0%}. "
+        f"Recall@1 changes by {recall.median():+.3f} in the median, from {recall.min():+.3f} to {recall.max():+.3f}; "
+        f"its interval is below 0 in {count['less']} cells and above in {count['more']}."
     )
 
 
