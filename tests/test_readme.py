@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import matplotlib.pyplot as plt
 import pytest
 
@@ -29,3 +31,13 @@ def test_the_blocks_run(text, tmp_path, monkeypatch, capfd):
     plt.switch_backend("Agg")
     run_page(text, "README.md", capfd)
     plt.close("all")
+
+
+def test_the_output_shown_is_what_the_example_prints(text, capsys):
+    """Up to the last digits: fonts are drawn a little differently by other versions of matplotlib."""
+    (shown,) = blocks(text, "text")
+    exec(blocks(text, "python")[0], {})
+    printed, number = capsys.readouterr().out, re.compile(r"\d+\.\d+")
+    assert number.sub("#", printed).split() == number.sub("#", shown).split()
+    wanted = [float(value) for value in number.findall(shown)]
+    assert [float(value) for value in number.findall(printed)] == pytest.approx(wanted, rel=0.05)
