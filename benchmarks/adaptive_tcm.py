@@ -10,14 +10,27 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
-import time
 
 import torch
 from tcm import batch
+from timing import Times, in_turn, ratios
 
 from evenmatch.losses import AdaptiveTCMLoss, TCMLoss
 
 GROUPS = 5
+
+
+def measure(n: int, d: int) -> Times:
+    """Seconds of a forward and a backward pass of each loss."""
+    rows, labels = batch(n, d)
+    groups = labels % GROUPS
+    fixed, adaptive, by_group = TCMLoss(), AdaptiveTCMLoss(), AdaptiveTCMLoss(n_groups=GROUPS)
+    works = {
+        "fixed": lambda: fixed(rows, labels).backward(),
+        "adaptive": lambda: adaptive(rows, labels).backward(),
+        "by group": lambda: by_group(rows, labels, groups=groups).backward(),
+    }
+    return in_turn(works, 11 if n <= 1024 else 5)
 
 
 def main() -> None:
@@ -28,27 +41,12 @@ def main() -> None:
     print(f"torch {torch.__version__}, {os.cpu_count()} cores, {torch.get_num_threads()} threads; ms, ratio to TCMLoss")
     print(f"{'batch × width':>14} {'TCMLoss':>9} {'adaptive':>16} {'by group':>16}")
     for n, d in ((160, 64), (512, 128)) if quick else ((160, 64), (512, 128), (1024, 512), (4096, 512)):
-        rows, labels = batch(n, d)
-        groups = labels % GROUPS
-        losses = {
-            "fixed": TCMLoss(),
-            "adaptive": AdaptiveTCMLoss(),
-            "by group": AdaptiveTCMLoss(n_groups=GROUPS),
-        }
-        times: dict[str, list[float]] = {name: [] for name in losses}
-        for turn in range((11 if n <= 1024 else 5) + 1):
-            for name, loss in losses.items():
-                given = {"groups": groups} if name == "by group" else {}
-                start = time.perf_counter()
-                loss(rows, labels, **given).backward()
-                if turn:  # the first does not count
-                    times[name].append(time.perf_counter() - start)
+        times = measure(n, d)
         took = {name: 1e3 * statistics.median(found) for name, found in times.items()}
-        ratio = {
-            name: statistics.median(ours / fixed for ours, fixed in zip(found, times["fixed"], strict=True))
-            for name, found in times.items()
-        }
-        cells = (f"{took[name]:9.2f} {ratio[name]:5.2f}×" for name in ("adaptive", "by group"))
+        cells = (
+            f"{took[name]:9.2f} {statistics.median(ratios(times, name, 'fixed')):5.2f}×"
+            for name in ("adaptive", "by group")
+        )
         print(f"{n:>8} × {d:<3} {took['fixed']:9.2f} " + " ".join(cells))
 
 

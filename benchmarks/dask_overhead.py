@@ -11,17 +11,15 @@ libraries and compiled code, is not counted either.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import platform
-import statistics
 import time
-from datetime import date
 from pathlib import Path
 
 import numpy as np
-from audit import in_turn, make
 from distributed import Client, LocalCluster
+from output import facts, show, write
+from problem import make
+from timing import in_turn, ratio
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.pairs import DaskEngine, PairCounts, count_pairs
@@ -37,7 +35,7 @@ def same(one: PairCounts, other: PairCounts) -> bool:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--n", type=int, default=60_000)
     parser.add_argument("--dim", type=int, default=128)
     parser.add_argument("--workers", type=int, default=len(os.sched_getaffinity(0)))
@@ -66,26 +64,24 @@ def main() -> None:
             },
             arguments.runs,
         )
-    ratios = [ours / theirs for ours, theirs in zip(times["dask"], times["cpu"], strict=True)]
+    figures = ratio(times, "dask", floor="cpu")
     results = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores",
-        "date": date.today().isoformat(),
+        **facts(),
         "n": arguments.n,
         "dim": arguments.dim,
         "workers": arguments.workers,
         "threads": arguments.threads,
         "counts equal": equal,
-        "dask / cpu": round(statistics.median(ratios), 3),
-        "min": round(min(ratios), 3),
-        "max": round(max(ratios), 3),
-        "cpu seconds": round(statistics.median(times["cpu"]), 2),
-        "dask seconds": round(statistics.median(times["dask"]), 2),
+        "dask / cpu": figures["ratio"],
+        "min": figures["min"],
+        "max": figures["max"],
+        "cpu seconds": figures["cpu_seconds"],
+        "dask seconds": figures["seconds"],
         "starting the cluster, seconds": round(start, 2),
     }
     for name, value in results.items():
-        print(f"{name}: {value}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        show(name, value)
+    write(results, arguments.json)
 
 
 if __name__ == "__main__":

@@ -15,20 +15,24 @@ It exits with 1 if the peak is above --limit gigabytes (2).
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import re
-import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
+from memory import in_fresh_process, peak_memory
+from output import show, write
+from timing import seconds
 
+import evenmatch as em
+from evenmatch.embeddings import EmbeddingSet
+from evenmatch.pairs._problem import Problem
+
+Result = TypeVar("Result")
 SHARD_BYTES = 10**9
 
 
@@ -52,85 +56,48 @@ def make(folder: Path, gigabytes: float, dim: int, n_classes: int) -> int:
     return rows * shards
 
 
-def anonymous() -> float:
-    """Anonymous resident memory of this process, in MB."""
-    found = re.search(r"RssAnon:\s+(\d+)", Path("/proc/self/status").read_text())
-    return int(found[1]) / 1000 if found else float("nan")
-
-
-@contextmanager
-def peak_memory() -> Iterator[Callable[[], float]]:
-    """Give a function that tells the peak since the beginning, in MB beyond it."""
-    before = highest = anonymous()
-    running = True
-
-    def watch() -> None:
-        nonlocal highest
-        while running:
-            highest = max(highest, anonymous())
-            time.sleep(0.01)
-
-    watcher = threading.Thread(target=watch)
-    watcher.start()
-    try:
-        yield lambda: round(highest - before)
-    finally:
-        running = False
-        watcher.join()
-
-
-def gathers(data: object, rows: int) -> dict[str, float]:
+def gathers(data: EmbeddingSet, folder: Path, rows: int) -> dict[str, float]:
     """Rows a second of a block in class order, read as they lie on the disk, and of rows that follow each other."""
-    from evenmatch.pairs._problem import Problem
-
-    side = Problem.build(data).rows  # type: ignore[arg-type]
+    side = Problem.build(data).rows
     speeds = {}
     for name, work in (
         ("in class order", lambda: side.block(0, rows)),
         ("in file order", lambda: side.take(np.arange(rows))),
     ):
-        for path in {Path(shard.path) for shard in data.vectors.shards}:  # type: ignore[attr-defined]
+        for path in folder.glob("img_emb_*.npy"):
             with path.open("rb") as file:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-        started = time.perf_counter()
-        work()
-        speeds[f"rows a second {name}"] = round(rows / (time.perf_counter() - started))
+        speeds[f"rows a second {name}"] = round(rows / seconds(work))
     return speeds
 
 
-def measure(folder: Path, pairs: float, audit: bool) -> dict[str, object]:
-    """What a process sees that loads and audits the folder."""
-    import evenmatch as em
-    from evenmatch.pairs import ENGINES
-
+def measure(folder: Path, pairs: float, audit: bool) -> dict[str, float]:
+    """What a fresh process sees that loads and audits the folder."""
     small = np.random.default_rng(0).normal(size=(400, 8)).astype(np.float32)
     em.audit(small, np.arange(400) % 20)  # libraries and compiled code are not the folder's memory
-    results: dict[str, object] = {}
-    with peak_memory() as peak:
+    results: dict[str, float] = {}
+    with peak_memory("RssAnon") as peak:
 
-        def step(name: str, work: Callable[[], object]) -> object:
+        def step(name: str, work: Callable[[], Result]) -> Result:
             started = time.perf_counter()
             value = work()
             results[f"{name}, seconds"] = round(time.perf_counter() - started, 2)
-            results[f"{name}, peak MB so far"] = peak()
-            print(f"{name}: {results[f'{name}, seconds']} s, peak {peak()} MB", flush=True)
+            results[f"{name}, peak MB so far"] = round(peak() / 1e6)
+            print(f"{name}: {results[f'{name}, seconds']} s, peak {peak() / 1e6:.0f} MB", flush=True)
             return value
 
         data = step("load", lambda: em.load(folder))
-        step("fingerprint", lambda: data.fingerprint)  # type: ignore[attr-defined]
-        block = min(2**28 // (4 * data.dim), data.n)  # type: ignore[attr-defined]
-        results |= step("gather", lambda: gathers(data, block))  # type: ignore[operator]
-        if audit and "sample" in ENGINES:
-            result = step("audit", lambda: em.audit(data, engine="sample", pairs=pairs))  # type: ignore[call-arg]
-            results["opis"] = result.opis  # type: ignore[attr-defined]
-        elif audit:
-            print("there is no engine 'sample' in this version: no audit")
-        results["peak MB"] = peak()
+        step("fingerprint", lambda: data.fingerprint)
+        block = min(2**28 // (4 * data.dim), data.n)
+        results |= step("gather", lambda: gathers(data, folder, block))
+        if audit:
+            results["opis"] = step("audit", lambda: em.audit(data, engine="sample", pairs=pairs)).opis
+        results["peak MB"] = round(peak() / 1e6)
     return results
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--gigabytes", type=float, default=20)
     parser.add_argument("--dim", type=int, default=512)
     parser.add_argument("--classes", type=int, default=50_000)
@@ -139,23 +106,15 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=2.0, help="gigabytes of memory")
     parser.add_argument("--folder", type=Path, help="where to make the shards; by default a temporary folder")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("--child", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.child is not None:
-        results = measure(arguments.child, arguments.pairs, not arguments.no_audit)
-        arguments.json.write_text(json.dumps(results))
-        return
     with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
         rows = make(Path(folder), arguments.gigabytes, arguments.dim, arguments.classes)
         print(f"{rows:,} rows of {arguments.dim} values, {rows * arguments.dim * 4 / 1e9:.3g} GB")
-        answer = Path(folder) / "_answer.json"
-        command = [sys.executable, __file__, "--child", folder, "--pairs", str(arguments.pairs), "--json", str(answer)]
-        subprocess.run([*command, *(["--no-audit"] if arguments.no_audit else [])], check=True)
-        results = {"rows": rows, "dim": arguments.dim, "classes": arguments.classes, **json.loads(answer.read_text())}
+        found = in_fresh_process(measure, Path(folder), arguments.pairs, not arguments.no_audit)
+    results = {"rows": rows, "dim": arguments.dim, "classes": arguments.classes, **found}
     for name, value in results.items():
-        print(f"{name}: {value}")
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n")
+        show(name, value)
+    write(results, arguments.json)
     if results["peak MB"] > 1000 * arguments.limit:
         sys.exit(f"the peak of {results['peak MB']} MB is above {arguments.limit:g} GB")
 

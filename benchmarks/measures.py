@@ -6,10 +6,9 @@ python benchmarks/measures.py        about two minutes on two cores
 from __future__ import annotations
 
 import statistics
-import time
-from collections.abc import Callable
 
-import numpy as np
+from problem import make
+from timing import Work, in_turn, ratios
 
 import evenmatch as em
 from evenmatch.embeddings import EmbeddingSet
@@ -20,21 +19,11 @@ SIZES = [(20_000, 512, 1_000), (20_000, 128, 1_000), (20_000, 512, 20), (5_000, 
 RUNS = 5
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """Time of one run."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
 def main() -> None:
     """Print a line for each size."""
     print("samples  dims  classes   audit  debiased OPIS  gaps, own thresholds   nearest classes (on demand)")
     for n, dim, k in SIZES:
-        rng = np.random.default_rng(0)
-        labels = rng.permutation(np.arange(n) % k)
-        x = (rng.normal(size=(k, dim))[labels] + 1.2 * rng.normal(size=(n, dim))).astype(np.float32)
-        data = EmbeddingSet.from_arrays(x, labels)
+        data = EmbeddingSet.from_arrays(*make(n, dim, k))
         audit = em.audit(data)
         counts, result = audit.counts, audit.consistency
 
@@ -42,25 +31,17 @@ def main() -> None:
             scatter = sample_scatter(data, noise_thresholds(counts, result))
             return debiased_opis(counts, result, sampling_noise(counts, scatter)).interval(0.95)
 
-        works: dict[str, Callable[[], object]] = {
+        works: dict[str, Work] = {
             "audit": lambda data=data: em.audit(data),
             "debiased": debiased,
             "gaps": lambda c=counts, r=result, t=audit.threshold: (rate_gaps(c, t), own_thresholds(r)),
             "nearest": lambda data=data, t=audit.threshold: em.nearest_classes(data, threshold=t),
         }
-        times: dict[str, list[float]] = {name: [] for name in works}
-        for run in range(RUNS + 1):
-            for name, work in works.items():
-                elapsed = seconds(work)
-                if run:
-                    times[name].append(elapsed)
-        whole = statistics.median(times["audit"])
-        ratios = {
-            name: statistics.median(a / b for a, b in zip(times[name], times["audit"], strict=True)) for name in works
-        }
+        times = in_turn(works, RUNS)
+        shares = {name: statistics.median(ratios(times, name, "audit")) for name in works}
         print(
-            f"{n:7,} {dim:5} {k:8,} {whole:6.2f}s {ratios['debiased']:13.1%} {ratios['gaps']:21.1%} "
-            f"{ratios['nearest']:29.1%}",
+            f"{n:7,} {dim:5} {k:8,} {statistics.median(times['audit']):6.2f}s {shares['debiased']:13.1%} "
+            f"{shares['gaps']:21.1%} {shares['nearest']:29.1%}",
             flush=True,
         )
 

@@ -8,28 +8,29 @@ Each engine is held against the product of half the matrix in its own precision:
 bfloat16 by the kernel of precision "fast" without the counting. Works are timed in turn, and each figure is the median
 of the ratios of runs that followed each other. An estimate has no product of its own: its column is its time against
 the exact pass, with the error that it leaves in OPIS. The engines of a GPU and of a cluster are measured by
-scripts of their own, whose rows stand beside these (see `rows_of_other_engines`).
+`scale_gpu.py` and `dask_overhead.py`.
 """
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
-import platform
 import threading
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
-from pathlib import Path
 
 import numpy as np
-from audit import in_turn, make, product, ratio, seconds, torch_histc
+from audit import torch_histc
+from output import main
+from problem import make, product
+from timing import in_turn, ratio, seconds
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.measures import consistency
 from evenmatch.pairs import CpuEngine, SampleEngine, available_cores, count_pairs
 from evenmatch.pairs._bfloat16 import Bfloat16Block, has_bfloat16
 from evenmatch.pairs._problem import Problem
+
+QUICK = [(6000, 512, 300)]
+SIZES = [(20_000, 512, 1000), (20_000, 128, 1000), (60_000, 128, 3000)]
 
 
 def bfloat16_product(data: EmbeddingSet) -> None:
@@ -70,11 +71,6 @@ def faiss_search(vectors: np.ndarray) -> float | None:
     return seconds(lambda: index.search(unit, 2))
 
 
-def rows_of_other_engines() -> dict[str, object]:
-    """Where the rows of the engines "dask" (benchmarks/dask_overhead.py) and "cuda" belong."""
-    return {}
-
-
 def measure(n: int, dim: int, n_classes: int, runs: int) -> dict[str, object]:
     vectors, labels = make(n, dim, n_classes)
     data = EmbeddingSet.from_arrays(vectors, labels)
@@ -109,26 +105,14 @@ def measure(n: int, dim: int, n_classes: int, runs: int) -> dict[str, object]:
     return rows
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--quick", action="store_true")
-    parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--json", type=Path)
-    arguments = parser.parse_args()
-    sizes = [(6000, 512, 300)] if arguments.quick else [(20_000, 512, 1000), (20_000, 128, 1000), (60_000, 128, 3000)]
-    results: dict[str, object] = {
-        "machine": f"{platform.machine()}, {os.cpu_count()} cores, bfloat16 instructions: {has_bfloat16()}",
-        "date": date.today().isoformat(),
-        "runs": arguments.runs,
-    }
-    for n, dim, n_classes in sizes:
-        for name, figures in measure(n, dim, n_classes, arguments.runs).items():
-            results[f"{name}, n={n} d={dim} K={n_classes}"] = figures
-            print(f"{name}, n={n} d={dim} K={n_classes}: {figures}", flush=True)
-    results |= rows_of_other_engines()
-    if arguments.json is not None:
-        arguments.json.write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
+def rows(quick: bool, runs: int) -> Iterator[tuple[str, object]]:
+    yield "bfloat16 instructions", has_bfloat16()
+    for n, dim, n_classes in (
+        [(6000, 512, 300)] if quick else [(20_000, 512, 1000), (20_000, 128, 1000), (60_000, 128, 3000)]
+    ):
+        for name, figures in measure(n, dim, n_classes, runs).items():
+            yield f"{name}, n={n} d={dim} K={n_classes}", figures
 
 
 if __name__ == "__main__":
-    main()
+    main(__doc__, rows)

@@ -13,7 +13,6 @@ cut short has said what it knew.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import platform
 import statistics
@@ -26,6 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from output import show, write
+from timing import in_turn, ratios
 
 FAR = (1e-2, 1e-1)
 
@@ -38,13 +39,9 @@ class Report:
         self.results: dict[str, Any] = {}
 
     def add(self, name: str, **values: Any) -> None:
-        from evenmatch.embeddings import atomic_path
-
         self.results[name] = values
-        print(f"{name:34}", ", ".join(f"{key} {_text(value)}" for key, value in values.items()), flush=True)
-        if self.file is not None:
-            with atomic_path(self.file) as temporary:
-                temporary.write_text(json.dumps(self.results, indent=2) + "\n", encoding="utf-8")
+        show(name, values)
+        write(self.results, self.file)
 
     def step(self, name: str, work: Callable[[], None]) -> None:
         """Do a part of the benchmark; a part that fails or comes too late does not stop the others."""
@@ -55,10 +52,6 @@ class Report:
             work()
         except Exception as error:
             self.add(name, failed=f"{type(error).__name__}: {str(error)[:300]}")
-
-
-def _text(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 class Bench:
@@ -146,20 +139,18 @@ class Bench:
 
     def against_product(self, precision: str) -> None:
         """A pass against its own product, in turn."""
-        x, times = self.unit(self.torch.bfloat16), 1 if precision == "fast" else 6
+        x, repeats = self.unit(self.torch.bfloat16), 1 if precision == "fast" else 6
         run, work, loading = self.counting(precision)
         compiling = self.seconds(work)
         counted = int(run.tallies[0].pooled.sum())
-        self.product(x, times)
-        ratios, spent, floors = [], [], []
-        for _ in range(self.runs):
-            floors.append(self.seconds(lambda: self.product(x, times)))
-            spent.append(self.seconds(work))
-            ratios.append(spent[-1] / floors[-1])
-        seconds, floor = statistics.median(spent), statistics.median(floors)
-        flops = 2.0 * self.problem.n_pairs * self.data.dim * times
+        self.product(x, repeats)
+        works = {"product": lambda: self.product(x, repeats), "pass": work}
+        times = in_turn(works, self.runs, warm_up=False, clock=self.seconds)
+        found = ratios(times, "pass", "product")
+        seconds, floor = (statistics.median(times[name]) for name in ("pass", "product"))
+        flops = 2.0 * self.problem.n_pairs * self.data.dim * repeats
         self.report.add(
-            f"pass, {precision}", ratio_to_product=statistics.median(ratios), lowest=min(ratios), highest=max(ratios),
+            f"pass, {precision}", ratio_to_product=statistics.median(found), lowest=min(found), highest=max(found),
             seconds=seconds, product_seconds=floor, product_tflops=flops / floor / 1e12,
             pairs_a_second=self.problem.n_pairs / seconds, loading_seconds=loading, first_seconds=compiling,
             counted_in_shared_memory=run.window is not None, every_pair_counted=counted == self.problem.n_pairs,

@@ -10,18 +10,16 @@ process for each measurement, after a tiny warm-up pass that loads the libraries
 from __future__ import annotations
 
 import argparse
-import json
-import multiprocessing
 import os
 import platform
-import statistics
-import time
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import torch
+from memory import in_fresh_process, status_bytes
+from output import write
+from timing import median_seconds, seconds
 from torch import Tensor
 
 from evenmatch.losses import TCMLoss
@@ -47,25 +45,6 @@ def loss_called(name: str, chunk_size: int | None = None) -> torch.nn.Module:
     return ThresholdConsistentMarginLoss()
 
 
-def seconds(step: Callable[[], Any], repeats: int) -> float:
-    """Median time of a step, after one that does not count."""
-    step()
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        step()
-        times.append(time.perf_counter() - start)
-    return statistics.median(times)
-
-
-def status_bytes(key: str) -> int:
-    """A line of /proc/self/status, in bytes."""
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(key + ":"):
-            return int(line.split()[1]) * 1024
-    raise SystemExit(f"/proc/self/status has no {key}; the memory figures need Linux")
-
-
 def extra_bytes(name: str, n: int, d: int, chunk_size: int | None) -> int:
     """Rise of the resident set in one forward and backward pass; run in a process of its own."""
     loss = loss_called(name, chunk_size)
@@ -80,8 +59,7 @@ def extra_bytes(name: str, n: int, d: int, chunk_size: int | None) -> int:
 
 def extra_gb(name: str, n: int, d: int, chunk_size: int | None = None) -> float:
     """`extra_bytes` of a fresh process, in GB."""
-    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
-        return pool.submit(extra_bytes, name, n, d, chunk_size).result() / 1e9
+    return in_fresh_process(extra_bytes, name, n, d, chunk_size) / 1e9
 
 
 def available_gb() -> float:
@@ -106,12 +84,12 @@ def forward_backward(loss: torch.nn.Module, n: int, d: int) -> Callable[[], None
 def against_peer(quick: bool) -> dict[str, float]:
     """Time and memory at B = 1,024, D = 512 (256, 128 when quick)."""
     n, d = (256, 128) if quick else (1024, 512)
-    result = {"n": n, "d": d, "ours_s": seconds(forward_backward(loss_called("ours"), n, d), 21)}
+    result = {"n": n, "d": d, "ours_s": median_seconds(forward_backward(loss_called("ours"), n, d), 21)}
     result["ours_gb"] = extra_gb("ours", n, d)
     if not quick and available_gb() < PEER_NEEDS_GB:
         print(f"pytorch-metric-learning left out: {available_gb():.1f} GB available, it needs {PEER_NEEDS_GB} GB")
         return result
-    result["peer_s"] = seconds(forward_backward(loss_called("peer"), n, d), 3)
+    result["peer_s"] = median_seconds(forward_backward(loss_called("peer"), n, d), 3)
     result["peer_gb"] = extra_gb("peer", n, d)
     result["times_faster"] = result["peer_s"] / result["ours_s"]
     result["times_less_memory"] = result["peer_gb"] / result["ours_gb"]
@@ -128,7 +106,7 @@ def large_batch(quick: bool) -> dict[str, float]:
         loss = TCMLoss(chunk_size=chunk_size)
         loss(rows, labels).backward()
         gradients.append(rows.grad)
-        result[f"{key}_s"] = seconds(forward_backward(loss, n, d), 5)
+        result[f"{key}_s"] = median_seconds(forward_backward(loss, n, d), 5)
         result[f"{key}_gb"] = extra_gb("ours", n, d, chunk_size)
     result["gradient_gap"] = max(float((g - gradients[1]).norm() / gradients[1].norm()) for g in gradients)
     return result
@@ -138,13 +116,10 @@ def tiles(quick: bool) -> dict[str, float]:
     """B = 32,768, D = 256 in tiles of 1,024."""
     n, d = (4096, 64) if quick else (32768, 256)
     step = forward_backward(TCMLoss(chunk_size=1024), n, d)
-    start = time.perf_counter()
-    step()
-    elapsed = time.perf_counter() - start
     return {
         "n": n,
         "d": d,
-        "s": elapsed,
+        "s": seconds(step),
         "gb": extra_gb("ours", n, d, 1024),
         "matrix_alone_gb": n * n * 4 / 1e9,
     }
@@ -171,10 +146,10 @@ def in_training(quick: bool, size: int) -> dict[str, float]:
         optimizer.step()
 
     repeats = 1 if quick else 3
-    result = {"n": n, "image_size": size, "step_s": seconds(lambda: step(base), repeats)}
-    result["step_with_tcm_s"] = seconds(lambda: step(regularised), repeats)
+    result = {"n": n, "image_size": size, "step_s": median_seconds(lambda: step(base), repeats)}
+    result["step_with_tcm_s"] = median_seconds(lambda: step(regularised), repeats)
     # The difference of two long steps is mostly noise; the loss by itself is what is added, and can be timed well.
-    result["tcm_s"] = seconds(forward_backward(TCMLoss(), n, 512), 51)
+    result["tcm_s"] = median_seconds(forward_backward(TCMLoss(), n, 512), 51)
     result["overhead"] = result["tcm_s"] / result["step_s"]
     return result
 
@@ -243,8 +218,7 @@ def main() -> None:
     figures: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "load": load}
     for part in options.parts:
         figures[part] = PARTS[part](options)
-    if options.json:
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    write(figures, options.json)
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
-from tables import describe_run, markdown, share_with_error
+from tables import describe_run, markdown, share_with_error, write_csv
 
 from evenmatch.calibration import (
     METHODS,
@@ -284,15 +284,6 @@ def draw(rows: list[dict[str, object]], path: Path) -> None:
     axes[0].set_ylabel("share of splits")
     axes[2].legend(fontsize=8, loc="upper left")
     figure.savefig(path, dpi=130)
-
-
-def write_csv(path: Path, rows: list[dict[str, object]]) -> None:
-    """Raw results, one row each."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, names, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(rows)
 
 
 def read_csv(path: Path) -> list[dict[str, object]]:

@@ -14,12 +14,11 @@ independent; "large families": the same with 5.
 from __future__ import annotations
 
 import argparse
-import csv
 from pathlib import Path
 
 import numpy as np
 from scipy.stats import norm
-from tables import describe_run, markdown, share_with_error
+from tables import describe_run, markdown, share_with_error, write_csv
 
 import evenmatch as em
 
@@ -106,10 +105,7 @@ def main() -> None:
         print(lines[-1], flush=True)
     heads = ["population", "classes", "FAR target", "FAR in interval", "FRR in interval", "FAR in binomial",
              "FRR in binomial"]  # fmt: skip
-    with (options.out / "simulated.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(raw[0]), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(raw)
+    write_csv(options.out / "simulated.csv", raw)
     text = (
         f"# Simulated classes: confidence intervals for the population\n\n"
         f"{describe_run(options.trials, 'trials a row')}\n\nShares of trials, ± one standard error; intervals are "

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from evenmatch.errors import CheckFailed, InputError
 
-__all__ = ["check_limits", "numbers", "parse_limits", "print_json", "write_csv"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["check_limits", "numbers", "parse_limits", "print_json", "print_summary", "write_csv"]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -65,6 +69,16 @@ def print_json(value: Any) -> None:
     """Print JSON on stdout."""
     json.dump(value, sys.stdout, indent=2, ensure_ascii=False, allow_nan=False)
     sys.stdout.write("\n")
+
+
+def print_summary(summary: dict[str, Any], table: Callable[[dict[str, Any], Console], None], as_json: bool) -> None:
+    """Print a result on stdout, as JSON for machines or as its table."""
+    if as_json:
+        print_json(summary)
+    else:
+        from rich.console import Console
+
+        table(summary, Console())
 
 
 def write_csv(table: Any, path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from evenmatch.cli._cluster import choose_engine, resumable
-from evenmatch.cli._options import check_limits, numbers, parse_limits, print_json, write_csv
+from evenmatch.cli._options import check_limits, numbers, parse_limits, print_summary, write_csv
 
 __all__ = ["audit"]
 
@@ -93,19 +93,13 @@ def audit(
     chosen = choose_engine(engine, scheduler, workers, checkpoint, resume, threads=threads)
 
     import evenmatch as em
+    from evenmatch.report import print_audit, print_plan
 
     queries = em.load(file, labels=labels, groups=groups)
     references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
     if plan:
         costs = em.plan(queries, ref=references, metric=metric, threads=threads).summary()
-        if json:
-            print_json(costs)
-        else:
-            from rich.console import Console
-
-            from evenmatch.report import print_plan
-
-            print_plan(costs, Console())
+        print_summary(costs, print_plan, json)
         return
     with resumable(checkpoint):
         result = em.audit(
@@ -133,14 +127,8 @@ def audit(
         write_csv(result.by_class, csv)
     if html is not None:
         result.to_html(html, images, embeddings=queries, ref=references)
-    if json:
-        print_json(summary)
-    else:
-        from rich.console import Console
-
-        from evenmatch.report import print_audit
-
-        print_audit(summary, Console())
+    print_summary(summary, print_audit, json)
+    if not json:
         for path in (save, csv, html):
             if path is not None:
                 typer.echo(f"wrote {path}")

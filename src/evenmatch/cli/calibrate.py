@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_json
+from evenmatch.cli._options import print_summary
 
 __all__ = ["calibrate"]
 
@@ -52,6 +52,7 @@ def calibrate(
     evenmatch calibrate embeddings.npz --cost-false-accept 50 --cost-false-reject 1 --prior 0.01
     """
     import evenmatch as em
+    from evenmatch.report import print_point
 
     references = None if ref is None else em.load(ref, labels=ref_labels)
     data = em.Audit.load(file) if file.suffix == ".audit" else em.load(file, labels=labels)
@@ -75,12 +76,6 @@ def calibrate(
         progress=sys.stderr.isatty(),
     )
     point.save(out)
-    if json:
-        print_json(point.summary())
-        return
-    from rich.console import Console
-
-    from evenmatch.report import print_point
-
-    print_point(point.summary(), Console())
-    typer.echo(f"\nwrote {out}; next: evenmatch check NEW_DATA --point {out}")
+    print_summary(point.summary(), print_point, json)
+    if not json:
+        typer.echo(f"\nwrote {out}; next: evenmatch check NEW_DATA --point {out}")

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from evenmatch.cli._options import check_limits, parse_limits, print_json
+from evenmatch.cli._options import check_limits, parse_limits, print_summary
 from evenmatch.errors import CheckFailed, InputError
 
 __all__ = ["check"]
@@ -67,20 +67,14 @@ def check(
 
     import evenmatch as em
     from evenmatch.auditing import progress_bar
+    from evenmatch.report import print_check
 
     shipped = em.OperatingPoint.load(point, metric=metric)
     data = em.load(file, labels=labels, groups=groups)
     references = None if ref is None else em.load(ref, labels=ref_labels, groups=ref_groups)
     with progress_bar("Counting pairs", sys.stderr.isatty()) as report:
         summary = shipped.check(data, references, threads=threads, progress=report).summary()
-    if json:
-        print_json(summary)
-    else:
-        from rich.console import Console
-
-        from evenmatch.report import print_check
-
-        print_check(summary, Console())
+    print_summary(summary, print_check, json)
     check_limits(summary, limits)
 
 
@@ -100,16 +94,10 @@ def _check_unlabeled(
 
     import evenmatch as em
     from evenmatch.embeddings import load_unlabeled
+    from evenmatch.report import print_drift
 
     shipped = em.OperatingPoint.load(point, metric=metric)
     found = em.drift(shipped, load_unlabeled(file), alpha=alpha, threads=threads, progress=sys.stderr.isatty())
-    if json:
-        print_json(found.summary())
-    else:
-        from rich.console import Console
-
-        from evenmatch.report import print_drift
-
-        print_drift(found.summary(), Console())
+    print_summary(found.summary(), print_drift, json)
     if found.drift and fail_on_drift:
         raise CheckFailed(f"the scores of {file} have drifted (p = {found.p_value:.3g} < alpha = {alpha:g})")

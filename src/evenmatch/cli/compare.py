@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_json
+from evenmatch.cli._options import print_summary
 
 __all__ = ["compare"]
 
@@ -42,20 +42,14 @@ def compare(
         )
 
     import evenmatch as em
+    from evenmatch.report import print_comparison
 
     audits = {label: em.Audit.load(file) for label, file in zip(labels, files, strict=True)}
     result = em.compare(audits, allow_different=allow_different)
     if html is not None:
         result.to_html(html)
-    if json:
-        print_json(result.summary())
-        return
-    from rich.console import Console
-
-    from evenmatch.report import print_comparison
-
-    print_comparison(result.summary(), Console())
-    if html is not None:
+    print_summary(result.summary(), print_comparison, json)
+    if html is not None and not json:
         typer.echo(f"wrote {html}")
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_json
+from evenmatch.cli._options import print_summary
 
 __all__ = ["transfer"]
 
@@ -41,6 +41,7 @@ def transfer(
     """
     import evenmatch as em
     from evenmatch.embeddings import load_unlabeled
+    from evenmatch.report import print_transfer
 
     found = em.transfer(
         em.OperatingPoint.load(point),
@@ -52,14 +53,7 @@ def transfer(
         threads=threads,
         progress=sys.stderr.isatty(),
     )
-    if json:
-        print_json(found.summary())
-    else:
-        from rich.console import Console
-
-        from evenmatch.report import print_transfer
-
-        print_transfer(found.summary(), Console())
+    print_summary(found.summary(), print_transfer, json)
     found.point.save(out)
     if not json:
         typer.echo(f"\nwrote {out}")

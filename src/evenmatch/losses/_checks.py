@@ -13,6 +13,7 @@ from evenmatch.losses._pair_hinge import Pairs, unit_rows
 __all__ = [
     "check_embeddings",
     "check_finite",
+    "check_positive",
     "check_positive_int",
     "check_same_width",
     "checked_pairs",
@@ -66,6 +67,13 @@ def check_finite(value: float, name: str, *, minimum: float | None = None) -> fl
         raise InputError(f"{name} is {value!r}; pass a finite number")
     if minimum is not None and value < minimum:
         raise InputError(f"{name} is {value}; pass a number of at least {minimum:g}")
+    return float(value)
+
+
+def check_positive(value: float, name: str) -> float:
+    """`value` as a float; raise unless it is a finite number above 0."""
+    if check_finite(value, name) <= 0:
+        raise InputError(f"{name} is {value}; pass a number above 0")
     return float(value)
 
 

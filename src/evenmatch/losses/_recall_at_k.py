@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 
 from evenmatch.errors import InputError
-from evenmatch.losses._checks import check_embeddings, check_finite, check_positive_int, integer_labels
-from evenmatch.losses._pair_hinge import unit_rows
+from evenmatch.losses._checks import check_positive, check_positive_int, checked_pairs
+from evenmatch.losses._smooth_ranks import smooth_ranks
 
 __all__ = ["RecallAtKLoss"]
 
@@ -54,11 +54,8 @@ class RecallAtKLoss(torch.nn.Module):
         self.k = tuple(check_positive_int(size, "each k") for size in k)
         if not self.k:
             raise InputError("k is empty; pass at least one list size, e.g. k=(1, 2, 4)")
-        for name, temperature in {"temperature_rank": temperature_rank, "temperature_k": temperature_k}.items():
-            if check_finite(temperature, name) <= 0:
-                raise InputError(f"{name} is {temperature}; pass a number above 0")
-        self.temperature_rank = float(temperature_rank)
-        self.temperature_k = float(temperature_k)
+        self.temperature_rank = check_positive(temperature_rank, "temperature_rank")
+        self.temperature_k = check_positive(temperature_k, "temperature_k")
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Loss of a batch.
@@ -74,25 +71,14 @@ class RecallAtKLoss(torch.nn.Module):
         Raises:
             InputError: shapes or types that do not fit together.
         """
-        check_embeddings(embeddings)
-        labels = integer_labels(labels, embeddings, "labels", "embeddings")
+        pairs = checked_pairs(embeddings, labels)
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = unit_rows(embeddings)
-            scores = x @ x.T
-            same = labels[:, None] == labels
-            same.fill_diagonal_(False)
-            positives = same.sum(1)
-            most = int(positives.max()) if positives.numel() else 0
-            if most == 0:
-                return embeddings.sum().to(x.dtype) * 0.0
-            is_positive, columns = same.to(torch.uint8).topk(most, dim=1)
-            of_positive = scores.gather(1, columns)
-            above = torch.sigmoid((scores[:, None, :] - of_positive[:, :, None]) / self.temperature_rank)
-            own = torch.arange(len(x), device=x.device)[:, None, None]
-            ranked = torch.arange(len(x), device=x.device) != columns[:, :, None]
-            rank = 1 + (above * (ranked & (own != torch.arange(len(x), device=x.device)))).sum(2)
-            sizes = torch.tensor(self.k, device=x.device, dtype=x.dtype)
-            hits = torch.sigmoid((sizes - rank[:, :, None]) / self.temperature_k) * is_positive[:, :, None]
-            recall = hits.sum(1) / torch.minimum(sizes, positives[:, None]).clamp_min(1)
-            queries = positives > 0
+            ranks = smooth_ranks(pairs.x, pairs.labels, self.temperature_rank)
+            if ranks is None:
+                return embeddings.sum().to(pairs.x.dtype) * 0.0
+            rank = ranks.of_columns()
+            sizes = torch.tensor(self.k, device=rank.device, dtype=rank.dtype)
+            hits = torch.sigmoid((sizes - rank[:, :, None]) / self.temperature_k) * ranks.is_positive[:, :, None]
+            recall = hits.sum(1) / torch.minimum(sizes, ranks.positives[:, None]).clamp_min(1)
+            queries = ranks.positives > 0
             return 1 - (recall.mean(1) * queries).sum() / queries.sum()

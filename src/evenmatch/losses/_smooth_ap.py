@@ -5,9 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from evenmatch.errors import InputError
-from evenmatch.losses._checks import check_embeddings, check_finite, integer_labels
-from evenmatch.losses._pair_hinge import unit_rows
+from evenmatch.losses._checks import check_positive, checked_pairs
+from evenmatch.losses._smooth_ranks import smooth_ranks
 
 __all__ = ["SmoothAPLoss"]
 
@@ -46,9 +45,7 @@ class SmoothAPLoss(torch.nn.Module):
 
     def __init__(self, temperature: float = 0.01) -> None:
         super().__init__()
-        if check_finite(temperature, "temperature") <= 0:
-            raise InputError(f"temperature is {temperature}; pass a number above 0")
-        self.temperature = float(temperature)
+        self.temperature = check_positive(temperature, "temperature")
 
     def forward(self, embeddings: Tensor, labels: Tensor) -> Tensor:
         """Loss of a batch.
@@ -64,25 +61,14 @@ class SmoothAPLoss(torch.nn.Module):
         Raises:
             InputError: shapes or types that do not fit together.
         """
-        check_embeddings(embeddings)
-        labels = integer_labels(labels, embeddings, "labels", "embeddings")
+        pairs = checked_pairs(embeddings, labels)
         with torch.autocast(embeddings.device.type, enabled=False):
-            x = unit_rows(embeddings)
-            scores = x @ x.T
-            same = labels[:, None] == labels
-            same.fill_diagonal_(False)
-            sizes = same.sum(1)
-            most = int(sizes.max()) if sizes.numel() else 0
-            if most == 0:
-                return embeddings.sum().to(x.dtype) * 0.0
-            is_positive, columns = same.to(torch.uint8).topk(most, dim=1)
-            above = torch.sigmoid((scores[:, None, :] - scores.gather(1, columns)[:, :, None]) / self.temperature)
-            row = torch.arange(len(x), device=x.device)
-            counted = (row != columns[:, :, None]) & (row != row[:, None, None])
-            rank = 1 + (above * counted).sum(2)
-            rank_of_positives = 1 + (above * (counted & same[:, None, :])).sum(2)
-            precision = (rank_of_positives / rank * is_positive).sum(1) / sizes.clamp_min(1)
-            return 1 - precision.sum() / (sizes > 0).sum()
+            ranks = smooth_ranks(pairs.x, pairs.labels, self.temperature)
+            if ranks is None:
+                return embeddings.sum().to(pairs.x.dtype) * 0.0
+            share = ranks.of_columns(among_positives=True) / ranks.of_columns()
+            precision = (share * ranks.is_positive).sum(1) / ranks.positives.clamp_min(1)
+            return 1 - precision.sum() / (ranks.positives > 0).sum()
 
     def extra_repr(self) -> str:
         """The settings, as `print(model)` shows them."""

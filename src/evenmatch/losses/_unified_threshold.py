@@ -6,7 +6,8 @@ import torch
 from torch import Tensor
 
 from evenmatch.errors import InputError
-from evenmatch.losses._checks import check_finite, checked_pairs
+from evenmatch.losses._checks import check_finite, check_positive, checked_pairs
+from evenmatch.losses._pair_hinge import Tile
 from evenmatch.losses._tcm import TCMStats
 
 __all__ = ["UnifiedThresholdLoss"]
@@ -55,11 +56,9 @@ class UnifiedThresholdLoss(torch.nn.Module):
 
     def __init__(self, scale: float = 16.0, margin: float = 0.0, threshold: float = 0.6) -> None:
         super().__init__()
-        if check_finite(scale, "scale") <= 0:
-            raise InputError(f"scale is {scale}; pass a number above 0")
+        self.scale = check_positive(scale, "scale")
         if not -1 <= check_finite(threshold, "threshold") <= 1:
             raise InputError(f"threshold is {threshold}; pass a cosine similarity, from -1 to 1")
-        self.scale = float(scale)
         self.margin = check_finite(margin, "margin")
         self.bias = torch.nn.Parameter(torch.tensor(self.scale * threshold))
         self.last: TCMStats | None = None
@@ -97,18 +96,15 @@ class UnifiedThresholdLoss(torch.nn.Module):
         """
         pairs = checked_pairs(embeddings, labels, ref_emb, ref_labels, ids, ref_ids)
         with torch.autocast(embeddings.device.type, enabled=False):
-            x, ref = pairs.x, pairs.x if pairs.ref is None else pairs.ref
-            other_labels = pairs.labels if pairs.ref_labels is None else pairs.ref_labels
-            other_ids = pairs.ids if pairs.ref_ids is None else pairs.ref_ids
-            same = pairs.labels[:, None] == other_labels
+            every = Tile(slice(None), slice(None), on_diagonal=pairs.ref is None, copies=1)
+            similarities, same, allowed = pairs.scores(every)
             different = ~same
             if pairs.ref is None:
                 same.fill_diagonal_(False)
-            if pairs.ids is not None and other_ids is not None:
-                apart = pairs.ids[:, None] != other_ids
-                same &= apart
-                different &= apart
-            scores = self.scale * (x @ ref.T)
+            if allowed is not None:
+                same &= allowed
+                different &= allowed
+            scores = self.scale * similarities
             bias = self.bias.to(scores.dtype)
             missed = torch.nn.functional.softplus(bias - scores + self.scale * self.margin)
             positive = torch.where(same, missed, 0.0).sum() / same.sum().clamp_min(1)

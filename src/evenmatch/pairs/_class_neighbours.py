@@ -11,8 +11,8 @@ from threadpoolctl import threadpool_limits
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 from evenmatch.pairs._cpu import available_cores
-from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._problem import Problem, Side
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["ClassNeighbours", "class_neighbours"]
 
@@ -100,12 +100,12 @@ def class_neighbours(
         stop = min(start + _TILE, n_classes)
         nearest[start:stop] = _nearest(centres, squares, start, stop, candidates, metric)
         for code in range(start, stop):
-            mine = side.take(side.order[members[code]])
-            own = np.sort(_scores(mine, mine, metric)[np.triu_indices(len(mine), 1)])
+            mine = side.gather(members[code])
+            own = np.sort(scores_between(mine, mine, metric)[np.triu_indices(len(mine), 1)])
             if own.size:
                 own_mean[code], own_deviation[code] = own.mean(dtype=np.float64), own.std(dtype=np.float64)
             for rank, other in enumerate(nearest[code]):
-                scores = _scores(mine, side.take(side.order[members[other]]), metric)
+                scores = scores_between(mine, side.gather(members[other]), metric)
                 accepted[code, rank] = np.count_nonzero(scores >= np.float32(threshold)) / scores.size
                 if own.size:
                     below = np.searchsorted(own, scores, "left") + np.searchsorted(own, scores, "right")
@@ -147,10 +147,3 @@ def _nearest(centres: np.ndarray, squares: np.ndarray, start: int, stop: int, co
         index = np.concatenate([found, np.broadcast_to(np.arange(at, at + len(part)), scores.shape)], axis=1)
         best, found = np.take_along_axis(joined, where, axis=1), np.take_along_axis(index, where, axis=1)
     return np.take_along_axis(found, np.argsort(-best, axis=1, kind="stable"), axis=1)
-
-
-def _scores(left: np.ndarray, right: np.ndarray, metric: str) -> np.ndarray:
-    scores = left @ right.T
-    if metric == "euclidean":
-        euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
-    return scores

@@ -8,8 +8,8 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
-from evenmatch.pairs._kernel import euclidean_tile
-from evenmatch.pairs._problem import Problem, Side
+from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["ExtremePair", "extreme_pairs"]
 
@@ -67,12 +67,12 @@ def extreme_pairs(
     highest = np.full(mine.size, -np.inf, np.float32)
     lowest = np.full(mine.size, np.inf, np.float32)
     impostor, genuine = np.zeros(mine.size, int), np.zeros(mine.size, int)
-    left = problem.rows.take(problem.rows.order[mine])
+    left = problem.rows.gather(mine)
     every = np.arange(mine.size)
     with threadpool_limits(1, "blas"):
         for at in range(0, problem.cols.n, _TILE):
             cols = np.arange(at, min(at + _TILE, problem.cols.n))
-            scores = _scores(left, problem.cols, cols, metric)
+            scores = scores_between(left, problem.cols.gather(cols), metric)
             same = problem.cols.codes[cols] == code
             if not same.all():
                 best = np.argmax(np.where(same, -np.inf, scores), axis=1)
@@ -100,11 +100,3 @@ def extreme_pairs(
         pairs(highest, impostor, np.argsort(-highest, kind="stable"), False),
         pairs(lowest, genuine, np.argsort(lowest, kind="stable"), True),
     )
-
-
-def _scores(left: np.ndarray, side: Side, cols: np.ndarray, metric: str) -> np.ndarray:
-    right = side.take(side.order[cols])
-    scores = left @ right.T
-    if metric == "euclidean":
-        euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
-    return scores

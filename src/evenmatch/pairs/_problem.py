@@ -62,6 +62,10 @@ class Side:
         """Sorted samples ``start … stop`` ready for the product, ``(stop - start, d)`` float32."""
         return self.take(self.order[start:stop])
 
+    def gather(self, positions: np.ndarray) -> np.ndarray:
+        """Sorted samples at these positions ready for the product, ``(len(positions), d)`` float32."""
+        return self.take(self.order[positions])
+
     def take(self, rows: np.ndarray) -> np.ndarray:
         """The given source rows ready for the product, ``(len(rows), d)`` float32."""
         vectors = np.empty((rows.size, self.source.dim), dtype=np.float32)

@@ -9,9 +9,9 @@ import numba as nb
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem, Side
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["Recount", "recount"]
 
@@ -103,9 +103,9 @@ def recount(problem: Problem, ladder: Ladder, rounding: Callable[[np.ndarray], n
     )  # fmt: skip
 
     def compare(rows: np.ndarray, cols: np.ndarray, genuine: bool, replicate: int) -> tuple[np.ndarray, int]:
-        exact_left, exact_right = _vectors(problem.rows, rows), _vectors(problem.cols, cols)
-        used = _scores(problem, rounding(exact_left), rounding(exact_right))
-        exact = _scores(problem, exact_left, exact_right)
+        left, right = problem.rows.gather(rows), problem.cols.gather(cols)
+        used = scores_between(rounding(left), rounding(right), problem.grid.metric)
+        exact = scores_between(left, right, problem.grid.metric)
         buffer = np.empty((used.size, 4), np.int64)
         n_found, n_pairs = _compare(
             used, exact, problem.rows.codes[rows], problem.cols.codes[cols], genuine, genuine and problem.half,
@@ -152,14 +152,3 @@ def _crossing(rng: np.random.Generator, problem: Problem) -> tuple[np.ndarray, n
 def _members(rng: np.random.Generator, side: Side, code: int) -> np.ndarray:
     own = np.arange(side.starts[code], side.stops[code])
     return own if own.size <= _MOST_OF_A_CLASS else np.sort(rng.choice(own, _MOST_OF_A_CLASS, replace=False))
-
-
-def _vectors(side: Side, positions: np.ndarray) -> np.ndarray:
-    return side.take(side.order[positions])
-
-
-def _scores(problem: Problem, left: np.ndarray, right: np.ndarray) -> np.ndarray:
-    scores = left @ right.T
-    if problem.grid.metric == "euclidean":
-        euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
-    return scores

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from evenmatch.errors import InputError
-from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem, Side
 from evenmatch.pairs._sample_kernel import count_positive, count_sampled
 from evenmatch.pairs._sample_plan import ANCHOR_PARTS, REPLICATES, SamplePlan, draw
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["SampleRun"]
 
@@ -56,7 +56,7 @@ class _Direction:
 
     @cached_property
     def vectors(self) -> np.ndarray:
-        return self.others.take(self.others.order[self.references])
+        return self.others.gather(self.references)
 
 
 class _Tally:
@@ -72,11 +72,7 @@ class _Tally:
         size = len(left) * len(right)
         if self.buffer.size < size:
             self.buffer = np.empty(size, np.float32)
-        scores = self.buffer[:size].reshape(len(left), len(right))
-        np.matmul(left, right.T, out=scores)
-        if metric == "euclidean":
-            euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
-        return scores
+        return scores_between(left, right, metric, out=self.buffer[:size].reshape(len(left), len(right)))
 
 
 class SampleRun:
@@ -152,7 +148,7 @@ class SampleRun:
         direction, grid = self.directions[task.direction], self.problem.grid
         rows = slice(task.start, task.stop)
         codes = direction.row_codes[rows]
-        left = direction.anchors.take(direction.anchors.order[direction.rows[rows]])
+        left = direction.anchors.gather(direction.rows[rows])
         counted = direction.counted.sum(axis=0)
         weights = np.rint(direction.negatives / np.maximum(counted, 1) * self.unit_neg).astype(np.int64)[codes]
         table, parts = self.table_neg[task.direction], self.part_tables[task.direction]
@@ -182,7 +178,7 @@ class SampleRun:
             parts.append(codes)
             rank = np.arange(span.start, span.stop) - ends[codes]
             halves.append((rank >= sizes[codes] // 2).astype(np.int64))
-            vectors.append(side.take(side.order[drawn[span]]))
+            vectors.append(side.gather(drawn[span]))
         left, right = vectors[0], vectors[-1]
         if not len(left) or not len(right):
             return 0

@@ -9,8 +9,8 @@ import numpy as np
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._grid import ScoreGrid
-from evenmatch.pairs._kernel import euclidean_tile
-from evenmatch.pairs._problem import Problem, Side
+from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["exact_window", "find_thresholds", "look"]
 
@@ -97,14 +97,12 @@ def _sample(rng: np.random.Generator, problem: Problem, size: int) -> tuple[np.n
 
 def _score(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
     """Bins of the scores between sampled rows and columns; -1 where the pair is positive."""
-    left, right = _vectors(problem.rows, rows), _vectors(problem.cols, cols)
+    left, right = problem.rows.gather(rows), problem.cols.gather(cols)
     grid: ScoreGrid = problem.grid
     bins = np.empty((rows.size, cols.size), np.int32)
     for at in range(0, rows.size, 256):
         part = left[at : at + 256]
-        scores = part @ right.T
-        if grid.metric == "euclidean":
-            euclidean_tile(scores, part, right, (part * part).sum(axis=1), (right * right).sum(axis=1))
+        scores = scores_between(part, right, grid.metric)
         scores *= np.float32(1 / grid.step)
         scores += np.float32(0.5)
         bins[at : at + 256] = np.floor(scores)
@@ -113,10 +111,6 @@ def _score(problem: Problem, rows: np.ndarray, cols: np.ndarray) -> np.ndarray:
         bins[at : at + 256][same] = -1
     np.minimum(bins, grid.size - 1, out=bins)
     return bins
-
-
-def _vectors(side: Side, positions: np.ndarray) -> np.ndarray:
-    return side.take(side.order[positions])
 
 
 def _standard_error(bins: np.ndarray, index: int, target: float) -> float:

@@ -23,7 +23,8 @@ def assemble(
     The page's own policy forbids every request, and every script without the nonce, which is derived from the data.
 
     Args:
-        template: name of the HTML template of what is between the head and the foot that all pages share.
+        template: name of the HTML template of what is between the head and the foot that all pages share; a place
+            ``{{classes}}`` in it becomes the section with the table of every class.
         scripts: names of our scripts, in the order in which they run.
         title: of the page; escaped here.
         fill: HTML for the template's ``{{name}}`` places, escaped by the caller.
@@ -46,6 +47,7 @@ def assemble(
         "nonce": hashlib.sha256((described + packed).encode()).hexdigest()[:32],
     }
     whole = _template("page.html").replace("{{body}}\n", _template(template))
+    whole = whole.replace("{{classes}}\n", _template("classes.html"))
     # one pass over the templates alone: text of the data that looks like a place stays as it is
     page = re.sub(r"\{\{(\w+)\}\}", lambda match: places[match[1]], whole)
     return page.encode("utf-8", "replace")

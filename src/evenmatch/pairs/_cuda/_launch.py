@@ -122,7 +122,7 @@ def jobs(problem: Problem, rows: range, cols: range, shape: Shape) -> Iterator[J
 def window_start(problem: Problem, width: int) -> int:
     """The first of ``width`` bins that hold most scores, by a sample of pairs."""
     rng = np.random.default_rng(0)
-    left, right = (side.take(side.order[rng.integers(0, side.n, 512)]) for side in (problem.rows, problem.cols))
+    left, right = (side.gather(rng.integers(0, side.n, 512)) for side in (problem.rows, problem.cols))
     scores = left @ right.T
     if problem.grid.metric == "euclidean":
         squares = (left * left).sum(axis=1)[:, None] + (right * right).sum(axis=1)[None, :] - 2 * scores
