@@ -159,9 +159,9 @@ def run_glyphs(seeds: int) -> list[Row]:
 
 
 def run_drift(splits: int, shifted: int, seeds: int) -> list[Row]:
-    """The alarm with and without a shift."""
+    """The alarm with and without a shift, on splits that played no part in how it was made (those had seed 1)."""
     data = clinc()
-    rng = np.random.default_rng(1)
+    rng = np.random.default_rng(11)
     rows: list[Row] = []
 
     def add(name: str, kind: str, source: em.EmbeddingSet, target: em.EmbeddingSet) -> None:
