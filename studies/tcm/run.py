@@ -4,10 +4,10 @@
     python studies/tcm/run.py --quick    one row of the table: glyphs with Smooth-AP, two seeds
 
 Three stages. ``select`` tries the margins and weights of study.yaml on validation classes, taken from the training
-classes. ``judge`` trains on all training classes, without TCM, with the choice, and with margins that follow the data
-(AdaptiveTCMLoss as it comes, nothing chosen), and looks at the test classes for the first time. ``ablate`` changes one
-thing at a time. Rows go to runs.csv as they are found, and a run that stands there is not done again, so the program
-may be killed and started at any time. tables.py makes the table and the figures.
+classes, and weights for margins that follow the data (AdaptiveTCMLoss). ``judge`` trains on all training classes, without
+TCM and with the choice of each kind, and looks at the test classes for the first time. ``ablate`` changes one thing at a
+time. Rows go to runs.csv as they are found, and a run that stands there is not done again, so the program may be killed
+and started at any time; rows that study.yaml no longer asks for are dropped. tables.py makes the table and the figures.
 """
 
 from __future__ import annotations
@@ -38,13 +38,28 @@ FIGURES = (
     "recall_at_1", "opis", "opis_debiased", "eps_opis", "far_spread", "frr_spread", "frr", "utility",
     "threshold_low", "threshold_high", "share_pos", "share_neg", "seconds",
 )  # fmt: skip
-COLUMNS = (*KEY, *FIGURES)
+OF_CLASS = ("data", "base", "seed")
 Row = dict[str, str]
 
 
 def text(value: Any) -> str:
     """A choice or a change as one cell of a CSV file."""
     return json.dumps(value, separators=(",", ":"), sort_keys=True) if value else ""
+
+
+def key(row: Row) -> tuple[str, ...]:
+    """What tells a run from others."""
+    return tuple(row[name] for name in KEY)
+
+
+def key_of(stage: str, job: dict[str, Any]) -> tuple[str, ...]:
+    """The same of a run that is to be done."""
+    return stage, job["data"], job["base"], text(job["arm"]), str(job["seed"]), text(job["change"])
+
+
+def of_class(row: Row, arm: str) -> tuple[str, ...]:
+    """The run that a row of a class belongs to."""
+    return (*(row[name] for name in OF_CLASS), arm)
 
 
 def arm_name(arm: str) -> str:
@@ -58,13 +73,13 @@ def jobs(stage: str, names: list[str], rows: list[Row], quick: bool) -> Iterator
     if stage == "select":
         for data in names:
             for base in bases:
-                for arm in [None, *STUDY["choices"]]:
+                for arm in [None, *STUDY["choices"], *STUDY["adaptive"]]:
                     yield {"data": data, "base": base, "arm": arm, "seed": STUDY["selection_seed"], "change": {}}
     elif stage == "judge":
         for seed in STUDY["seeds"][: 2 if quick else None]:
             for data in names:
                 for base in bases:
-                    for arm in (None, chosen(rows, data, base), STUDY["adaptive"]):
+                    for arm in (None, chosen(rows, data, base, "tcm"), chosen(rows, data, base, "adaptive")):
                         yield {"data": data, "base": base, "arm": arm, "seed": seed, "change": {}}
     elif not quick:
         yield from ablations(names, rows)
@@ -90,19 +105,19 @@ def ablations(names: list[str], rows: list[Row]) -> Iterator[dict[str, Any]]:
                 for value in plan[name]:
                     if value == default:  # the stage that judges has these
                         continue
-                    for each in (None, arm, chosen(rows, data, base)):
+                    for each in (None, chosen(rows, data, base, "tcm"), chosen(rows, data, base, "adaptive")):
                         yield {**cell, "arm": each, "change": {name: value}}
             yield {**cell, "arm": arm, "change": {"pairs": "all"}}
 
 
-def chosen(rows: list[Row], data: str, base: str) -> dict[str, Any]:
-    """The margins and weights with the lowest debiased OPIS on validation classes that keep recall@1 there.
+def chosen(rows: list[Row], data: str, base: str, kind: str) -> dict[str, Any]:
+    """The margins and weights of a kind of TCM with the lowest debiased OPIS on validation classes that keep recall@1 there.
 
     Where none keeps it, those that lose least.
     """
     cell = [row for row in rows if (row["stage"], row["data"], row["base"]) == ("select", data, base)]
     plain = next(row for row in cell if not row["arm"])
-    tried = [row for row in cell if row["arm"]]
+    tried = [row for row in cell if arm_name(row["arm"]) == kind]
     floor = float(plain["recall_at_1"]) - STUDY["recall_tolerance"]
     kept = [row for row in tried if float(row["recall_at_1"]) >= floor]
     best = (
@@ -127,17 +142,15 @@ def work(stage: str, job: dict[str, Any], scratch: Path) -> tuple[Row, list[Row]
     if stage == "select":
         train, judged = task.split(task.train, STUDY["validation"], seed=0)
     figures, audit = once(task, train, judged, job["seed"], job["base"], job["arm"], **job["change"])
-    key = {"stage": stage, **{name: str(job[name]) for name in ("data", "base", "seed")}}
-    key |= {"arm": text(job["arm"]), "change": text(job["change"])}
-    row = {**key, **{name: f"{figures[name]:.6g}" for name in FIGURES}}
+    own = dict(zip(KEY, key_of(stage, job), strict=True))
+    row = {**own, **{name: f"{figures[name]:.6g}" for name in FIGURES}}
     classes = []
     if stage == "judge":
         counts, table = audit.counts, audit.by_class
         first = np.bincount(counts.codes, counts.best_positive > counts.best_negative) / np.bincount(counts.codes)
         for label, share, recall in zip(table.index, table["opis"], first, strict=True):
-            classes.append({"data": key["data"], "base": key["base"], "seed": key["seed"],
-                            "arm": arm_name(key["arm"]), "class": str(label),
-                            "opis_share": f"{share:.4g}", "recall_at_1": f"{recall:.4g}"})  # fmt: skip
+            found = {"class": str(label), "opis_share": f"{share:.4g}", "recall_at_1": f"{recall:.4g}"}
+            classes.append({**{name: own[name] for name in OF_CLASS}, "arm": arm_name(own["arm"]), **found})
     return row, classes
 
 
@@ -171,22 +184,19 @@ def main() -> None:
     for missing in [] if arguments.quick else sorted(set(STUDY["data"]) - set(names)):
         print(f"{missing}: the data is not at hand (set EVENMATCH_DATA); left out")
     rows = read(arguments.out / "runs.csv")
-    judged = {(row["data"], row["base"], row["seed"], arm_name(row["arm"])) for row in rows if row["stage"] == "judge"}
-    classes = [
-        row
-        for row in read(arguments.out / "classes.csv")
-        if (row["data"], row["base"], row["seed"], row["arm"]) in judged
-    ]
+    classes = read(arguments.out / "classes.csv")
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(arguments.workers, mp_context=context) as pool:
         for stage in arguments.stages:
-            done = {tuple(row[name] for name in KEY) for row in rows}
-            todo = []
-            for job in jobs(stage, names, rows, arguments.quick):
-                key = (stage, job["data"], job["base"], text(job["arm"]), str(job["seed"]), text(job["change"]))
-                if key not in done:
-                    done.add(key)
-                    todo.append(pool.submit(work, stage, job, arguments.scratch))
+            planned = {key_of(stage, job): job for job in jobs(stage, names, rows, arguments.quick)}
+            if not arguments.quick:
+                rows = [row for row in rows if row["stage"] != stage or row["data"] not in names or key(row) in planned]
+            done = {key(row) for row in rows}
+            known = {of_class(row, arm_name(row["arm"])) for row in rows if row["stage"] == "judge"}
+            classes = [row for row in classes if of_class(row, row["arm"]) in known]  # not of runs that were cut off
+            todo = [
+                pool.submit(work, stage, job, arguments.scratch) for each, job in planned.items() if each not in done
+            ]
             for number, future in enumerate(as_completed(todo), 1):
                 row, own = future.result()
                 if own:  # before the run itself, which is done only when all of it is on disk
