@@ -4,10 +4,11 @@
     python studies/tcm/run.py --quick    one row of the table: glyphs with Smooth-AP, two seeds
 
 Three stages. ``select`` tries the margins and weights of study.yaml on validation classes, taken from the training
-classes, and weights for margins that follow the data (AdaptiveTCMLoss). ``judge`` trains on all training classes, without
-TCM and with the choice of each kind, and looks at the test classes for the first time. ``ablate`` changes one thing at a
-time. Rows go to runs.csv as they are found, and a run that stands there is not done again, so the program may be killed
-and started at any time; rows that study.yaml no longer asks for are dropped. tables.py makes the table and the figures.
+classes, and weights for margins that follow the data (AdaptiveTCMLoss). ``judge`` trains on all training classes,
+without TCM and with the choice of each kind, and looks at the test classes for the first time. ``ablate`` changes one
+thing at a time. Rows go to runs.csv as they are found, and a run that stands there is not done again, so the program
+may be killed and started at any time; rows that study.yaml no longer asks for are dropped. tables.py makes the table
+and the figures.
 """
 
 from __future__ import annotations
@@ -111,7 +112,7 @@ def ablations(names: list[str], rows: list[Row]) -> Iterator[dict[str, Any]]:
 
 
 def chosen(rows: list[Row], data: str, base: str, kind: str) -> dict[str, Any]:
-    """The margins and weights of a kind of TCM with the lowest debiased OPIS on validation classes that keep recall@1 there.
+    """Margins and weights of a kind of TCM with the lowest debiased OPIS on validation classes that keep recall@1 there.
 
     Where none keeps it, those that lose least.
     """
