@@ -112,7 +112,7 @@ def ablations(names: list[str], rows: list[Row]) -> Iterator[dict[str, Any]]:
 
 
 def chosen(rows: list[Row], data: str, base: str, kind: str) -> dict[str, Any]:
-    """Margins and weights of a kind of TCM with the lowest debiased OPIS on validation classes that keep recall@1 there.
+    """Margins and weights of a kind of TCM with the lowest debiased OPIS on validation classes that keep recall@1.
 
     Where none keeps it, those that lose least.
     """
