@@ -118,8 +118,6 @@ def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         "ViT-S/16), since no GPU was at hand"
     )
     lines = [
-        "# The paper's data sets: recipes, and what they would cost",
-        "",
         f"Times of a step measured on {facts['device']}, torch {facts['torch']}, {facts['date']}, median of "
         f"{facts['repeats']}, with `python studies/paper_scale/step_time.py`. Times on one GPU are {source}; eight "
         "GPUs are taken to be eight times as fast, a bound.",

@@ -26,7 +26,10 @@ from tasks import STUDY
 HERE = Path(__file__).parent
 DOCS = HERE.parents[1] / "docs"
 DRAWS = 2000
-FORMS = {"tcm": "TCM, margins and weight chosen on validation classes", "adaptive": "Adaptive TCM, nothing chosen"}
+FORMS = {
+    "tcm": "TCM, margins and weight chosen on validation classes",
+    "adaptive": "Adaptive TCM, weight chosen on validation classes",
+}
 
 
 def paired(table: pd.DataFrame, value: str, arm: str) -> tuple[np.ndarray, np.ndarray]:
@@ -200,7 +203,7 @@ def main() -> None:
     classes = pd.read_csv(folder / "classes.csv", dtype={"class": str})
     table = summarise(runs, classes)
     table.to_csv(folder / "table.csv", index=False, float_format="%.6g")
-    parts = [f"## {FORMS[form]}\n\n{markdown(rows)}" for form, rows in table.groupby("form", sort=False)]
+    parts = [f"### {FORMS[form]}\n\n{markdown(rows)}" for form, rows in table.groupby("form", sort=False)]
     (folder / "table.md").write_text("\n".join(parts), encoding="utf-8")
     if text := ablation(runs):
         (folder / "ablation.md").write_text(text, encoding="utf-8")
