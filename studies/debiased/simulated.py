@@ -1,8 +1,9 @@
 """Plain and debiased OPIS against the truth, where that is known: classes with orthogonal means.
 
 60 classes in 64 dimensions, sample = mean + width · normal noise. The widths of a population are all alike, even
-(uniform), or skewed (a sixth of the classes is much wider). The true OPIS of the 60 classes drawn follows from
-P(score ≥ t) for every pair of widths, from 400,000 independent pairs each; it involves no audit.
+(uniform), or skewed (a sixth of the classes is much wider); in two more, which the estimator had not seen while it was
+made, half of the classes are wide (halves) or the widths are log-normal. The true OPIS of the 60 classes drawn follows
+from P(score ≥ t) for every pair of widths, from 400,000 independent pairs each; it involves no audit.
 
 A trial draws widths and samples, counts all pairs, and takes OPIS, debiased OPIS and its 95% interval as an audit does.
 "Coverage" is the share of trials whose interval holds the mean true OPIS of 60 such classes.
@@ -30,7 +31,7 @@ from evenmatch.pairs import count_pairs, sample_scatter
 HERE = Path(__file__).parent
 CLASSES, DIM = 60, 64
 SIZES = {"5": (5,), "10": (10,), "20": (20,), "50": (50,), "4 to 20": tuple(range(4, 21))}
-POPULATIONS = ("alike", "even", "skewed")
+POPULATIONS = ("alike", "even", "skewed", "halves", "log-normal")
 KNOTS = np.linspace(0.12, 0.30, 13)
 GRID = np.linspace(-0.8, 1.0, 1801)
 
@@ -47,7 +48,11 @@ def widths(rng: np.random.Generator, population: str) -> np.ndarray:
         return np.full(CLASSES, 0.2)
     if population == "even":
         return rng.uniform(0.14, 0.26, CLASSES)
-    return np.where(rng.random(CLASSES) < 1 / 6, 0.28, 0.19)
+    if population == "skewed":
+        return np.where(rng.random(CLASSES) < 1 / 6, 0.28, 0.19)
+    if population == "halves":
+        return np.where(rng.random(CLASSES) < 1 / 2, 0.25, 0.16)
+    return np.clip(0.2 * np.exp(rng.normal(0, 0.2, CLASSES)), KNOTS[0], KNOTS[-1])
 
 
 def draw(rng: np.random.Generator, sizes: np.ndarray, noise: np.ndarray) -> EmbeddingSet:
