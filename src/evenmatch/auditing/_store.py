@@ -29,7 +29,8 @@ _COUNTS = (
     "pooled_negatives",
     "codes",
 )
-_NOISE = ("thresholds", "variance", "skew")
+_NOISE = ("thresholds", "variance", "curvature")
+_NOISE_SHARES = ("reliability", "trust")
 _DRAWN = ("seed", "pairs", "reference_share")
 _SAMPLED = (
     "positives", "negatives", "knots", "knot_tar", "replicate_far", "replicate_pooled", "far_noise", "tar_noise",
@@ -58,7 +59,7 @@ def save(audit: Audit, path: Path) -> None:
         "recall_at_k": [(k, None if value != value else value) for k, value in audit.recall_at_k.items()],
         "map_at_r": audit.map_at_r,
         "intervals": dict(audit.intervals),
-        "noise_own_skew": None if audit.noise is None else audit.noise.own_skew,
+        "noise": None if audit.noise is None else {name: getattr(audit.noise, name) for name in _NOISE_SHARES},
         "error_bars": dict(audit.error_bars),
         "arithmetic": counts.arithmetic,
         "sampling": None if counts.sampling is None else {name: getattr(counts.sampling, name) for name in _DRAWN},
@@ -144,10 +145,11 @@ def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts
 
 def _noise(header: dict[str, Any], arrays: dict[str, np.ndarray], n_classes: int) -> SamplingNoise | None:
     """None in audits with a reference set, and in those of before there was one."""
-    if header.get("noise_own_skew") is None:
+    if header.get("noise") is None:
         return None
-    noise = SamplingNoise(**{name: arrays[f"noise.{name}"] for name in _NOISE}, own_skew=header["noise_own_skew"])
-    if noise.variance.shape != (n_classes,) or noise.skew.shape != (n_classes,):
+    shares: dict[str, Any] = {name: float(header["noise"][name]) for name in _NOISE_SHARES}
+    noise = SamplingNoise(**{name: arrays[f"noise.{name}"] for name in _NOISE}, **shares)
+    if noise.variance.shape != (n_classes,) or noise.curvature.shape != (n_classes,):
         raise ValueError("its sampling noise does not fit its classes")
     return noise
 

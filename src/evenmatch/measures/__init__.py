@@ -2,13 +2,7 @@
 
 from evenmatch.measures._class_rates import ClassRate, InsufficientCountsError, class_rates, class_rates_at
 from evenmatch.measures._consistency import Consistency, calibration_range, check_arguments, consistency
-from evenmatch.measures._debiased import (
-    DebiasedOpis,
-    SamplingNoise,
-    debiased_opis,
-    noise_thresholds,
-    sampling_noise,
-)
+from evenmatch.measures._debiased import DebiasedOpis, debiased_opis
 from evenmatch.measures._differentials import Differential, GroupDifferentials, differential, group_differentials
 from evenmatch.measures._estimate import SamplingError
 from evenmatch.measures._gaps import OwnThresholds, RateGaps, own_thresholds, rate_gaps
@@ -32,6 +26,7 @@ from evenmatch.measures._rates import (
 )
 from evenmatch.measures._retrieval import map_at_r, recall_at_1, recall_at_k
 from evenmatch.measures._rounding import rounding_bars, threshold_bar
+from evenmatch.measures._sampling_noise import SamplingNoise, noise_thresholds, sampling_noise
 from evenmatch.measures._tables import class_table, group_table, touching_pairs
 from evenmatch.measures._uncertainty import bca_intervals, class_intervals, paired_intervals
 from evenmatch.measures._utility import utility
