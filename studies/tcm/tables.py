@@ -42,12 +42,10 @@ def resampled(base: np.ndarray, tcm: np.ndarray, scale: float) -> tuple[np.ndarr
     """Sums over classes of both arms, for draws of seeds and classes, ``(DRAWS,)`` each."""
     rng = np.random.default_rng(0)
     seeds, classes = base.shape
-    sums = np.empty((2, DRAWS))
-    for draw in range(DRAWS):
-        rows, columns = rng.integers(seeds, size=seeds), rng.integers(classes, size=classes)
-        for at, values in enumerate((base, tcm)):
-            sums[at, draw] = values[np.ix_(rows, columns)].mean() * scale
-    return sums[0], sums[1]
+    of_seed = rng.multinomial(seeds, np.full(seeds, 1 / seeds), DRAWS)  # how often each is drawn
+    of_class = rng.multinomial(classes, np.full(classes, 1 / classes), DRAWS)
+    before, after = (((of_seed @ values) * of_class).sum(axis=1) * scale / base.size for values in (base, tcm))
+    return before, after
 
 
 def cell(runs: pd.DataFrame, classes: pd.DataFrame, arm: str) -> dict[str, float | str]:
