@@ -152,12 +152,11 @@ def ablation(runs: pd.DataFrame) -> str:
     if not own.any():
         return ""
     lines = [
-        "| data, base loss | m⁺ / m⁻, weight | changed | OPIS ×1e-3 (range) | debiased ×1e-3 | recall@1 | mean FRR |",
+        "| data, base loss | m⁺ / m⁻, weight | changed | OPIS ×1e-3 | debiased ×1e-3 | recall@1 | mean FRR |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for (data, base), rows in part.groupby(["data", "base"], sort=False):
-        for (change, arm), group in rows.groupby(["change", "arm"], sort=False):
-            opis = 1e3 * group["opis"]
+        for (change, arm), group in sorted(rows.groupby(["change", "arm"]), key=in_order):
             changed = ", ".join(f"{name} {value}" for name, value in json.loads(change or "{}").items()) or "–"
             lines.append(
                 f"| {data}, {base} | {choice_text(arm) if arm else 'none'} | {changed} | "
@@ -165,6 +164,13 @@ def ablation(runs: pd.DataFrame) -> str:
                 f"{group['recall_at_1'].mean():.3f} | {group['frr'].mean():.3f} |"
             )
     return "\n".join(lines) + "\n"
+
+
+def in_order(group: tuple[Any, pd.DataFrame]) -> tuple[Any, ...]:
+    """By what was changed, then by its value; the base loss alone, TCM, adaptive TCM."""
+    change, arm = group[0]
+    ((name, value),) = json.loads(change or '{"": 0}').items()
+    return name, value, "adaptive" in arm, arm
 
 
 def pareto(table: pd.DataFrame, path: Path) -> None:
