@@ -117,10 +117,11 @@ def table(rows: list[dict[str, Any]], facts: dict[str, Any]) -> str:
         else "from timm's published training throughput of one RTX 3090 (826 images a second for ResNet-50, 1,053 for "
         "ViT-S/16), since no GPU was at hand"
     )
+    scaled = "" if facts["gpu"] else f", the network's with {facts['images']} images and scaled to the batch"
     lines = [
         f"Times of a step measured on {facts['device']}, torch {facts['torch']}, {facts['date']}, median of "
-        f"{facts['repeats']}, with `python studies/paper_scale/step_time.py`. Times on one GPU are {source}; eight "
-        "GPUs are taken to be eight times as fast, a bound.",
+        f"{facts['repeats']}{scaled}, with `python studies/paper_scale/step_time.py`. Times on one GPU are {source}; "
+        "eight GPUs are taken to be eight times as fast, a bound.",
         "",
         "| command | batch × steps | a step here (of that loss and TCM) | all here | one GPU | eight GPUs "
         "| recall@1, OPIS |",
