@@ -23,8 +23,8 @@ __all__ = ["SampleScatter", "sample_scatter"]
 _MOST_SAMPLES = 256
 #: samples that the negatives are taken from: a share of all, between these numbers
 _REFERENCES = (128, 512)
-_REFERENCE_SHARE = 80
-_BATCH_ROWS = 128
+_REFERENCE_SHARE = 160
+_BATCH_ROWS = 64
 _SEED = 0
 
 
@@ -107,7 +107,7 @@ def sample_scatter(
 ) -> SampleScatter:
     """Count every sample's own accepted pairs: its positives, and its negatives against a few hundred samples.
 
-    Time is that of 256 to 768 columns of the matrix of scores, whatever n: a few percent of the pass over all pairs.
+    Time is that of 200 to 600 columns of the matrix of scores, whatever n: a few percent of the pass over all pairs.
     Memory is K·T sums. The random samples are the same in every call.
 
     Args:
@@ -170,7 +170,7 @@ def sample_scatter(
 
 
 def _batches(starts: np.ndarray, stops: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Sorted positions of whole classes, or of 256 random samples of a larger one, about 128 at a time."""
+    """Sorted positions of whole classes, or of 256 random samples of a larger one, about 64 at a time."""
     held: list[np.ndarray] = []
     size = 0
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
