@@ -238,7 +238,7 @@ class TestLabels:
         assert samples.classes.tolist() == sorted(labels, key=repr)
 
     @pytest.mark.parametrize(
-        "missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT"), complex("nan")]
+        "missing", [None, float("nan"), np.float32("nan"), pd.NA, pd.NaT, np.datetime64("NaT", "s"), complex("nan")]
     )
     def test_a_missing_label_is_named(self, missing):
         with pytest.raises(InputError, match="row 2 of labels is missing"):
