@@ -216,6 +216,7 @@ def test_half_precision_embeddings_are_widened(batch, dtype):
     assert torch.equal(value, TCMLoss()(rows.detach().float(), labels))
 
 
+@pytest.mark.filterwarnings("ignore:Guards may run slower:RuntimeWarning")  # torch says so on Python 3.13.0
 @pytest.mark.parametrize("chunk_size", [None, 12])
 def test_compiles_without_a_graph_break(batch, chunk_size):
     torch._dynamo.reset()
