@@ -111,7 +111,7 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(small, tmp_path):
     assert whole.returncode == 0
 
     child = child_of(tmp_path / "config.yaml", killed)
-    stop = f"step {5 * random.randint(2, 6)} of 40"  # it does not matter where, once there is a checkpoint
+    stop = f"step {5 * random.randint(1, 6)} of 40"  # the test is that it does not matter where
     assert child.stdout is not None
     for line in child.stdout:
         if line.startswith(stop):
@@ -123,11 +123,16 @@ def test_a_killed_run_resumes_to_the_same_weights_bit_for_bit(small, tmp_path):
     assert child.returncode == -signal.SIGKILL
     assert not (killed / "run.audit").exists()
     (killed / ".tmp-0123456789abcdef.ckpt").write_bytes(b"half a checkpoint")
+    # a kill at step 5 may come before the first checkpoint is whole
+    expected = (
+        f"continuing {killed} from step " if (killed / "last.ckpt").is_file() else f"{killed} has no checkpoint yet"
+    )
+    assert (killed / "last.ckpt").is_file() or stop == "step 5 of 40"
 
     resumed = child_of(killed)
     said, _ = resumed.communicate(timeout=600)
     assert resumed.returncode == 0
-    assert any(line.startswith(f"continuing {killed} from step ") for line in said.splitlines())
+    assert any(line.startswith(expected) for line in said.splitlines())
     for name in ("last.ckpt", "best.ckpt"):
         assert same(straight / name, killed / name), (stop, name)
     assert (straight / "metrics.csv").read_text() == (killed / "metrics.csv").read_text()
