@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ import evenmatch as em
 import reference
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
-from evenmatch.pairs import class_neighbours
+from evenmatch.pairs import _class_neighbours, class_neighbours
 
 
 def clusters(k: int = 40, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -67,6 +68,39 @@ def test_more_classes_than_a_tile():
         scores = centres @ centres[code]
         scores[code] = -np.inf
         assert found.neighbours[code].tolist() == np.argsort(-scores)[:2].tolist()
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_held_vectors_and_threads_do_not_matter(metric, monkeypatch):
+    data = EmbeddingSet.from_arrays(*clusters(150))
+    expected = class_neighbours(data, 0.5, metric=metric, threads=1)
+    monkeypatch.setattr(_class_neighbours, "_HELD_BYTES", 0)
+    found = class_neighbours(data, 0.5, metric=metric, threads=3)
+    for field in dataclasses.fields(expected):
+        np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), field.name)
+
+
+def test_a_large_class_is_told_from_some_of_its_samples():
+    rng = np.random.default_rng(0)
+    labels = np.repeat(np.arange(3), [3000, 700, 20])
+    x = rng.normal(size=(3, 6))[labels] + 0.7 * rng.normal(size=(labels.size, 6))
+    found = class_neighbours(EmbeddingSet.from_arrays(x.astype("f4"), labels), 0.3, candidates=2)
+    S = reference.scores(x, None)
+    for code in range(3):
+        own = S[np.ix_(labels == code, labels == code)][np.triu_indices(np.sum(labels == code), 1)]
+        for rank, other in enumerate(found.neighbours[code]):
+            scores = S[np.ix_(labels == code, labels == other)]
+            higher = np.searchsorted(np.sort(own), scores.ravel()).mean() / own.size
+            assert found.accepted[code, rank] == pytest.approx(np.mean(scores >= 0.3), abs=0.05)
+            assert found.overlap[code, rank] == pytest.approx(higher, abs=0.05)
+
+
+def test_equal_scores_count_half():
+    x = np.eye(4, dtype="f4")[np.repeat([0, 0, 1, 2], 30)]
+    found = class_neighbours(EmbeddingSet.from_arrays(x, np.repeat(np.arange(4), 30)), 0.5, candidates=3)
+    assert found.own_deviation.tolist() == [0, 0, 0, 0]
+    of_first = dict(zip(found.neighbours[0].tolist(), found.overlap[0].tolist(), strict=True))
+    assert of_first == {1: 0.5, 2: 0.0, 3: 0.0}
 
 
 def test_the_table_starts_with_the_most_confusable_pair():

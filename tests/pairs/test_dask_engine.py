@@ -196,7 +196,7 @@ def test_a_task_stops_soon_after_its_run(client, monkeypatch):
 
     monkeypatch.setitem(ENGINES, "cpu", lambda **options: endless)
     monkeypatch.setattr(_dask_run, "as_completed", interrupted)
-    monkeypatch.setattr(_dask_worker, "threadpool_limits", Limit)
+    monkeypatch.setattr(_dask_worker, "one_blas_thread", Limit)
     with pytest.raises(KeyboardInterrupt):
         count_pairs(data(300, 9), engine=DaskEngine())
     assert quiet_after(client)  # within 20 of 60 seconds

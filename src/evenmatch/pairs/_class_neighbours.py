@@ -5,19 +5,22 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+import numba as nb
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._cpu import available_cores
+from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._problem import Problem, Side
-from evenmatch.pairs._scores import scores_between
 
 __all__ = ["ClassNeighbours", "class_neighbours"]
 
 _MOST_SAMPLES = 256
-_TILE = 1024
+_TILE = 64
+_COLUMNS = 4096
+_HELD_BYTES = 256 * 2**20
 _SEED = 0
 
 
@@ -59,7 +62,8 @@ def class_neighbours(
 
     Centres are means of the (for cosine normalised) vectors. Finding candidates costs K²·d operations, n²/K² times less
     than all pairs; no K × K table is held, but tiles of it. Of a class of more than 256 samples 256 random ones are
-    scored. A class whose samples lie in several places can be mistaken for one whose centre is far; its FAR over all
+    scored. Vectors of up to 256 MiB are held as float32, twice; of larger sets a few classes at a time. A class whose
+    samples lie in several places can be mistaken for one whose centre is far; its FAR over all
     classes in ``by_class`` shows that.
 
     Args:
@@ -89,45 +93,127 @@ def class_neighbours(
         else np.sort(start + rng.choice(stop - start, _MOST_SAMPLES, replace=False))
         for start, stop in zip(side.starts.tolist(), side.stops.tolist(), strict=True)
     ]  # fmt: skip
-    nearest = np.empty((n_classes, candidates), np.int64)
-    accepted, mean, deviation = (np.empty((n_classes, candidates)) for _ in range(3))
-    overlap = np.full((n_classes, candidates), np.nan)
-    own_mean, own_deviation = np.full(n_classes, np.nan), np.full(n_classes, np.nan)
-    centres = _centres(side)
+    prepared = side.block(0, side.n) if 4 * side.n * side.source.dim <= _HELD_BYTES else None
+    centres = _centres(side, prepared)
     squares = (centres * centres).sum(axis=1)
+    nearest = np.empty((n_classes, candidates), np.int64)
+    pairs = np.full((4, n_classes, candidates), np.nan)
+    own = np.full((2, n_classes), np.nan)
+
+    def vectors_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Members of some classes, one class after the other, and where each of them begins and ends."""
+        parts = [members[code] for code in codes.tolist()]
+        positions = np.concatenate(parts)
+        vectors = side.gather(positions) if prepared is None else prepared.take(positions, axis=0)
+        return vectors, np.cumsum([0, *(part.size for part in parts)])
+
+    every, limit = np.arange(n_classes), np.float32(threshold)
+    threads = threads or available_cores()
+    tile = max(1, min(_TILE, n_classes // (4 * threads)))
+    held = None if prepared is None else vectors_of(every)
 
     def work(start: int) -> None:
-        stop = min(start + _TILE, n_classes)
-        nearest[start:stop] = _nearest(centres, squares, start, stop, candidates, metric)
-        for code in range(start, stop):
-            mine = side.gather(members[code])
-            own = np.sort(scores_between(mine, mine, metric)[np.triu_indices(len(mine), 1)])
-            if own.size:
-                own_mean[code], own_deviation[code] = own.mean(dtype=np.float64), own.std(dtype=np.float64)
-            for rank, other in enumerate(nearest[code]):
-                scores = scores_between(mine, side.gather(members[other]), metric)
-                accepted[code, rank] = np.count_nonzero(scores >= np.float32(threshold)) / scores.size
-                if own.size:
-                    below = np.searchsorted(own, scores, "left") + np.searchsorted(own, scores, "right")
-                    overlap[code, rank] = below.mean() / (2 * own.size)
-                mean[code, rank], deviation[code, rank] = scores.mean(dtype=np.float64), scores.std(dtype=np.float64)
+        codes = every[start : start + tile]
+        nearest[codes] = _nearest(centres, squares, start, start + codes.size, candidates, metric)
+        if held is not None:
+            _compare(*held, codes, nearest[codes], codes, limit, metric == "euclidean", pairs, own)
+            return
+        local = np.arange(candidates + 1)
+        for code in codes:
+            few = vectors_of(np.append(code, nearest[code]))
+            _compare(*few, local[:1], local[None, 1:], every[code:], limit, metric == "euclidean", pairs, own)
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or available_cores()) as pool:
-        for _ in pool.map(work, range(0, n_classes, _TILE)):
+    with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
+        for _ in pool.map(work, range(0, n_classes, tile)):
             pass
-    return ClassNeighbours(
-        problem.classes, float(threshold), nearest, accepted, mean, deviation, overlap, own_mean, own_deviation
-    )
+    return ClassNeighbours(problem.classes, float(threshold), nearest, *pairs, *own)
 
 
-def _centres(side: Side) -> np.ndarray:
+@nb.njit(nogil=True, cache=True)
+def _moments(scores):
+    """Mean and standard deviation; NaN of nothing."""
+    if scores.size == 0:
+        return np.nan, np.nan
+    total = 0.0
+    for score in scores.ravel():
+        total += score
+    mean, squares = total / scores.size, 0.0
+    for score in scores.ravel():
+        squares += (score - mean) ** 2
+    return mean, np.sqrt(squares / scores.size)
+
+
+@nb.njit(nogil=True, cache=True)
+def _share_below(own, scores):
+    """How often a score of ``own``, ascending, is lower than one of ``scores``; a tie is half.
+
+    As many buckets of equal width as there are of ``own`` say where in it to begin to look.
+    """
+    low, count = own[0], own.size
+    scale = count / (own[-1] - low) if own[-1] > low else 0.0
+    first = np.zeros(count + 1, np.int64)  # of a bucket, in own
+    for value in own:
+        first[min(np.int64((value - low) * scale), count - 1) + 1] += 1
+    for bucket in range(count):
+        first[bucket + 1] += first[bucket]
+    twice = 0
+    for score in scores:
+        if score > own[-1]:
+            twice += 2 * count
+        elif score >= low:
+            bucket = min(np.int64((score - low) * scale), count - 1)
+            start, part = first[bucket], own[first[bucket] : first[bucket + 1]]
+            at = np.searchsorted(part, score)
+            tie = at < part.size and part[at] == score
+            twice += 2 * start + at + (np.searchsorted(part, score, "right") if tie else at)
+    return twice / (2 * count * scores.size)
+
+
+@nb.njit(nogil=True, cache=True)
+def _compare(vectors, edges, classes, near, into, threshold, euclidean, pairs, own_moments):
+    """Describe the scores of each of ``classes`` with its neighbours ``near``, in the columns ``into`` of the results.
+
+    ``vectors`` holds the members of class c from ``edges[c]`` to ``edges[c + 1]``.
+    """
+    for i in range(classes.size):
+        of_class = np.concatenate((classes[i : i + 1], near[i]))
+        ends = (edges[of_class + 1] - edges[of_class]).cumsum()
+        right = np.empty((ends[-1], vectors.shape[1]), np.float32)
+        for rank in range(ends.size):
+            start, stop = edges[of_class[rank]], edges[of_class[rank] + 1]
+            right[ends[rank] - (stop - start) : ends[rank]] = vectors[start:stop]
+        left = right[: ends[0]]
+        scores = np.dot(left, right.T)
+        if euclidean:
+            euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
+        own = np.empty(ends[0] * (ends[0] - 1) // 2, np.float32)
+        filled = 0
+        for a in range(ends[0]):
+            own[filled : filled + a] = scores[a, :a]
+            filled += a
+        own.sort()
+        own_moments[0, into[i]], own_moments[1, into[i]] = _moments(own)
+        for rank in range(near.shape[1]):
+            across = np.ascontiguousarray(scores[:, ends[rank] : ends[rank + 1]]).ravel()
+            pairs[0, into[i], rank] = (across >= threshold).mean()
+            pairs[1, into[i], rank], pairs[2, into[i], rank] = _moments(across)
+            if own.size:
+                pairs[3, into[i], rank] = _share_below(own, across)
+
+
+def _centres(side: Side, prepared: np.ndarray | None) -> np.ndarray:
     """Mean of the vectors of each class, ``(K, d)`` float32."""
     sums = np.zeros((side.starts.size, side.source.dim))
     for at in range(0, side.n, 4096):
         codes = side.codes[at : at + 4096]
-        first = np.flatnonzero(np.diff(codes, prepend=-1))
-        sums[codes[first]] += np.add.reduceat(side.block(at, min(at + 4096, side.n)), first, axis=0)
+        _add(side.block(at, at + codes.size) if prepared is None else prepared[at : at + codes.size], codes, sums)
     return (sums / side.sizes[:, None]).astype(np.float32)
+
+
+@nb.njit(nogil=True, cache=True)
+def _add(vectors, codes, sums):
+    for i in range(codes.size):
+        sums[codes[i]] += vectors[i]
 
 
 def _nearest(centres: np.ndarray, squares: np.ndarray, start: int, stop: int, count: int, metric: str) -> np.ndarray:
@@ -135,8 +221,8 @@ def _nearest(centres: np.ndarray, squares: np.ndarray, start: int, stop: int, co
     rows = np.arange(start, stop)
     best = np.full((rows.size, count), -np.inf, np.float32)
     found = np.zeros((rows.size, count), np.int64)
-    for at in range(0, len(centres), 4 * _TILE):
-        part = centres[at : at + 4 * _TILE]
+    for at in range(0, len(centres), _COLUMNS):
+        part = centres[at : at + _COLUMNS]
         scores = centres[start:stop] @ part.T
         if metric == "euclidean":
             scores = 2 * scores - squares[at : at + len(part)]

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from evenmatch.errors import InputError
 from evenmatch.pairs._assemble import assemble
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._kernel import count_tile, euclidean_tile
 from evenmatch.pairs._ladder import Ladder
@@ -222,7 +222,7 @@ def count_cpu(
     # blocks begin where tiles do, so that the same pairs share a tile, and its rounding, whatever the blocks are
     step = math.lcm(*tiles)
     block_rows = max(step, block_bytes // (4 * problem.rows.source.dim) // step * step)
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(n_threads, thread_name_prefix="evenmatch") as pool:
+    with one_blas_thread(), ThreadPoolExecutor(n_threads, thread_name_prefix="evenmatch") as pool:
         for i, row_span in enumerate(_blocks(problem.rows.n, block_rows)):
             rows = block(problem, row_span, cols=False)
             for j, col_span in enumerate(_blocks(problem.cols.n, block_rows)):

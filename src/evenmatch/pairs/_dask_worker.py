@@ -16,10 +16,10 @@ from typing import Any, ClassVar
 
 import numpy as np
 from distributed import WorkerPlugin, get_worker
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import EvenmatchError
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
@@ -69,7 +69,7 @@ class Host(WorkerPlugin):
                 for side in (job.problem.rows, job.problem.cols):
                     side.source.vectors[:1]  # is the file here?
             if not Host._holders:  # held by this thread, the worker's event loop, from the first job to the last
-                Host._blas = threadpool_limits(1, "blas")
+                Host._blas = one_blas_thread()
                 Host._blas.__enter__()
             Host._holders += 1
             Host._jobs[self.name] = job, users + 1

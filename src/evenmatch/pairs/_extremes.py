@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._problem import Problem
 from evenmatch.pairs._scores import scores_between
 
@@ -69,7 +69,7 @@ def extreme_pairs(
     impostor, genuine = np.zeros(mine.size, int), np.zeros(mine.size, int)
     left = problem.rows.gather(mine)
     every = np.arange(mine.size)
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         for at in range(0, problem.cols.n, _TILE):
             cols = np.arange(at, min(at + _TILE, problem.cols.n))
             scores = scores_between(left, problem.cols.gather(cols), metric)

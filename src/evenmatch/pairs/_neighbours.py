@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._cpu import Block, available_cores
 from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._problem import Problem
@@ -121,7 +121,7 @@ def nearest_neighbours(
                 euclidean_tile(scores, left, right, row_block.squares(start, stop), col_block.squares(col, col_end))
             _offer_tile(scores, start, col, problem.half, rows.codes, cols.codes, heap, same)
 
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or available_cores()) as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads or available_cores()) as pool:
         for row_at in range(0, rows.n, block_rows):
             row_block = Block(problem, range(row_at, min(row_at + block_rows, rows.n)), cols=False)
             for col_at in range(0, cols.n, block_rows):

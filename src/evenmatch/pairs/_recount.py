@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-from threadpoolctl import threadpool_limits
 
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem, Side
 from evenmatch.pairs._scores import scores_between
@@ -121,7 +121,7 @@ def recount(problem: Problem, ladder: Ladder, rounding: Callable[[np.ndarray], n
     shared = np.flatnonzero(positives)
     largest = np.minimum(np.maximum(problem.rows.sizes, problem.cols.sizes)[shared], _MOST_OF_A_CLASS)
     n_classes = min(shared.size, max(1, int(_SIDE // largest.mean())))
-    with threadpool_limits(1, "blas"):
+    with one_blas_thread():
         for replicate in range(_REPLICATES):
             pairs, negatives[replicate] = compare(*_crossing(rng, problem), False, replicate)
             keep(pairs, replicate, n_negatives / max(negatives[replicate], 1))

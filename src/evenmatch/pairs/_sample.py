@@ -11,6 +11,7 @@ from typing import ClassVar
 from weakref import WeakKeyDictionary
 
 from evenmatch.errors import InputError
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import available_cores, count_cpu
 from evenmatch.pairs._ladder import Ladder
@@ -123,9 +124,7 @@ def _run_tasks(
         with lock:
             run.add(tally)
 
-    from threadpoolctl import threadpool_limits
-
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads, thread_name_prefix="evenmatch") as pool:
+    with one_blas_thread(), ThreadPoolExecutor(threads, thread_name_prefix="evenmatch") as pool:
         jobs = [pool.submit(work) for _ in range(threads)]
         try:
             while not all(job.done() for job in jobs):

@@ -8,14 +8,15 @@ from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._cpu import available_cores
 from evenmatch.pairs._kernel import euclidean_tile
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import Problem
+from evenmatch.pairs._scores import scores_between
 
 __all__ = ["SampleScatter", "sample_scatter"]
 
@@ -24,7 +25,9 @@ _MOST_SAMPLES = 256
 #: samples that the negatives are taken from: a share of all, between these numbers
 _REFERENCES = (128, 512)
 _REFERENCE_SHARE = 160
-_BATCH_ROWS = 64
+_BATCH_ROWS = 512
+#: so few are done before threads have begun
+_BATCHES_ALONE = 10
 _SEED = 0
 
 
@@ -59,40 +62,54 @@ class SampleScatter:
 
 
 @nb.njit(nogil=True, cache=True)
-def _scatter_batch(scores, against, codes, n_first, reference_codes, outside, scale, zero_bin, top, first, rungs,
-                   accepted, squares, rejected, product, mixed):  # fmt: skip
+def _to_bins(scores, scale, zero_bin, top, bins):
+    """Bins of the grid, as in the pass over all pairs."""
+    for i in range(scores.size):
+        bin_ = np.int32(np.floor(scores[i] * scale + np.float32(0.5)) + zero_bin)
+        bins[i] = min(max(bin_, np.int32(0)), top)
+
+
+@nb.njit(nogil=True, cache=True)
+def _scatter_batch(left, against, euclidean, codes, n_first, reference_codes, outside, scale, zero_bin, top, first,
+                   rungs, accepted, squares, rejected, product, mixed):  # fmt: skip
     """Add one batch of samples, sorted by class and whole classes only, to the sums of their classes."""
     width = accepted.shape[1] + 1
     positive = np.empty(width, np.int64)
     negative = np.empty((2, width), np.int64)
-    half_step = np.float32(0.5)
+    bins = np.empty(max(_MOST_SAMPLES, reference_codes.size), np.int32)
+    halves = (0, n_first, reference_codes.size)
     start = 0
     while start < codes.size:
         code = codes[start]
         stop = start
         while stop < codes.size and codes[stop] == code:
             stop += 1
-        for a in range(start, stop):
+        mine = left[start:stop]
+        scores = np.dot(mine, mine.T)
+        if euclidean:
+            lengths = (mine * mine).sum(axis=1)
+            euclidean_tile(scores, mine, mine, lengths, lengths)
+        share = 1 / np.maximum(outside[code], 1)
+        for a in range(stop - start):
             positive[:] = 0
             negative[:] = 0
-            for b in range(start, stop):
-                if b != a:
-                    bin_ = min(max(np.int32(np.floor(scores[a, b] * scale + half_step) + zero_bin), 0), top)
-                    if bin_ >= first:
-                        positive[rungs[bin_ - first]] += 1
-            for b in range(reference_codes.size):
-                if reference_codes[b] != code:
-                    bin_ = min(max(np.int32(np.floor(against[a, b] * scale + half_step) + zero_bin), 0), top)
-                    if bin_ >= first:
-                        negative[0 if b < n_first else 1, rungs[bin_ - first]] += 1
+            for b in range(a):  # the lower half is the upper one but for the last bit
+                scores[b, a] = scores[a, b]
+            _to_bins(scores[a], scale, zero_bin, top, bins)
+            for b in range(stop - start):
+                if bins[b] >= first and b != a:
+                    positive[rungs[bins[b] - first]] += 1
+            _to_bins(against[start + a], scale, zero_bin, top, bins)
+            for half in range(2):
+                own = negative[half]
+                for b in range(halves[half], halves[half + 1]):
+                    if bins[b] >= first and reference_codes[b] != code:
+                        own[rungs[bins[b] - first]] += 1
+            s, g, h = 0, 1.0, 1.0
             for t in range(width - 2, -1, -1):
-                if t < width - 2:
-                    positive[t + 1] += positive[t + 2]
-                    negative[0, t + 1] += negative[0, t + 2]
-                    negative[1, t + 1] += negative[1, t + 2]
-                s = positive[t + 1]
-                g = 1.0 - negative[0, t + 1] / max(outside[code, 0], 1)
-                h = 1.0 - negative[1, t + 1] / max(outside[code, 1], 1)
+                s += positive[t + 1]
+                g -= share[0] * negative[0, t + 1]
+                h -= share[1] * negative[1, t + 1]
                 accepted[code, t] += s / 2
                 squares[code, t] += s * s
                 rejected[code, t, 0] += g
@@ -136,7 +153,7 @@ def sample_scatter(
     rng = np.random.default_rng(_SEED)
     n_references = min(side.n, int(np.clip(side.n // _REFERENCE_SHARE, *_REFERENCES)))
     drawn = rng.choice(side.n, n_references, replace=False)
-    right, reference_codes, n_first = side.take(side.order[drawn]), side.codes[drawn], n_references // 2
+    right, reference_codes, n_first = side.gather(drawn), side.codes[drawn], n_references // 2
     n_classes, width = problem.classes.size, ladder.thresholds.size
     outside = np.stack(
         [
@@ -146,31 +163,32 @@ def sample_scatter(
         axis=1,
     )
     sums = [np.zeros((n_classes, width, *more)) for more in ((), (), (2,), (), ())]
-    right_squares = (right * right).sum(axis=1)
 
     def count(rows: np.ndarray) -> None:
-        left = side.take(side.order[rows])
-        scores, against = left @ left.T, left @ right.T
-        if metric == "euclidean":
-            squares = (left * left).sum(axis=1)
-            euclidean_tile(scores, left, left, squares, squares)
-            euclidean_tile(against, left, right, squares, right_squares)
+        left = side.gather(rows)
         _scatter_batch(
-            scores, against, side.codes[rows], n_first, reference_codes, outside, np.float32(1 / grid.step),
-            np.float32(grid.zero_bin), np.int32(grid.size - 1), ladder.first, ladder.rungs, *sums,
+            left, scores_between(left, right, metric), metric == "euclidean", side.codes[rows], n_first,
+            reference_codes, outside, np.float32(1 / grid.step), np.float32(grid.zero_bin), np.int32(grid.size - 1),
+            ladder.first, ladder.rungs, *sums,
         )  # fmt: skip
 
     # batches hold whole classes, so that no two threads add to the same sums
-    with threadpool_limits(1, "blas"), ThreadPoolExecutor(threads or available_cores()) as pool:
-        for _ in pool.map(count, _batches(side.starts, side.stops, rng)):
-            pass
+    batches, threads = list(_batches(side.starts, side.stops, rng)), threads or available_cores()
+    with one_blas_thread():
+        if len(batches) <= _BATCHES_ALONE or threads == 1:
+            for rows in batches:
+                count(rows)
+        else:
+            with ThreadPoolExecutor(threads) as pool:
+                for _ in pool.map(count, batches):
+                    pass
     taken = np.minimum(side.sizes, _MOST_SAMPLES)
     rows = side.order[drawn]
     return SampleScatter(ladder.thresholds, taken, (rows[:n_first], rows[n_first:]), outside, *sums)
 
 
 def _batches(starts: np.ndarray, stops: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
-    """Sorted positions of whole classes, or of 256 random samples of a larger one, about 64 at a time."""
+    """Sorted positions of whole classes, or of 256 random samples of a larger one, at most 512 at a time."""
     held: list[np.ndarray] = []
     size = 0
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):

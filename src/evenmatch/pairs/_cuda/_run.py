@@ -13,11 +13,11 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from threadpoolctl import threadpool_limits
 
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 from evenmatch.pairs._assemble import assemble
+from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import available_cores
 from evenmatch.pairs._cuda._blocks import Block, bytes_per_row, load_block
@@ -165,7 +165,7 @@ class Pass:
         """Walk the pairs of blocks of ``rows`` samples; within one set only those on and above the diagonal."""
         problem = self.problem
         with (
-            threadpool_limits(1, "blas"),  # of Triton's interpreter
+            one_blas_thread(),  # of Triton's interpreter
             ThreadPoolExecutor(threads, thread_name_prefix="evenmatch-host") as preparing,
             ThreadPoolExecutor(len(self.tallies), thread_name_prefix="evenmatch-gpu") as pool,
         ):
