@@ -55,6 +55,17 @@ def as_json(capsys, *arguments: str) -> dict:
     return json.loads(captured.out)
 
 
+def test_classes_that_are_taken_for_each_other(folder, capsys):
+    found = as_json(capsys, "e.npz", "--confusable", "3")["confusable"]
+    assert len(found) == 3
+    assert {row["class"] for row in found} | {row["nearest"] for row in found} <= set(NAMES.tolist())
+    assert found[0]["far"] >= found[1]["far"] >= found[2]["far"] >= 0
+    assert main(["audit", "e.npz", "--confusable", "3"]) == 0
+    assert "Classes taken for each other" in capsys.readouterr().out
+    assert main(["audit", "e.npz", "--ref", "e.npz", "--confusable", "3"]) == 2
+    assert "leave --ref out" in capsys.readouterr().err
+
+
 # ---------------------------------------------------------------- reading
 
 

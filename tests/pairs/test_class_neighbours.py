@@ -111,6 +111,34 @@ def test_the_table_starts_with_the_most_confusable_pair():
     assert (table["class"] != table["nearest"]).all()
 
 
+def test_two_classes_in_one_row():
+    x, labels = clusters()
+    both = em.nearest_classes(x, labels, threshold=0.5)
+    table = em.nearest_classes(x, labels, threshold=0.5, once=True)
+    best: dict[frozenset[str], tuple[float, float]] = {}
+    for row in both.fillna({"overlap": -1}).itertuples():
+        pair = frozenset([row[1], row[2]])
+        best[pair] = max(best.get(pair, (-1.0, -1.0)), (row.far, row.overlap))
+    found = table.fillna({"overlap": -1})
+    assert len(table) == len(best) < len(both)
+    assert {frozenset([row[1], row[2]]): (row.far, row.overlap) for row in found.itertuples()} == best
+    assert table["far"].is_monotonic_decreasing
+
+
+def test_an_audit_names_the_classes_that_its_threshold_confuses():
+    data = EmbeddingSet.from_arrays(*clusters())
+    audit = em.audit(data, far=(0.02, 0.2))
+    table = audit.confusable(data, 5)
+    whole = em.nearest_classes(data, threshold=audit.threshold, once=True)
+    assert table.equals(whole.head(5))
+    x, labels = clusters(seed=1)
+    with pytest.raises(InputError, match="not those of the audit"):
+        audit.confusable(EmbeddingSet.from_arrays(x, labels))
+    across = em.audit(data, ref=EmbeddingSet.from_arrays(x, labels), far=(0.02, 0.2))
+    with pytest.raises(InputError, match="within one set"):
+        across.confusable(data)
+
+
 def test_no_candidates_are_refused():
     with pytest.raises(InputError, match="at least 1"):
         class_neighbours(EmbeddingSet.from_arrays(*clusters()), 0.5, candidates=0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import html
 import json
 import re
 from importlib import resources
@@ -100,6 +101,32 @@ def test_many_classes_keep_the_thresholds_that_matter(monkeypatch):
     assert 100 < kept.size < 140 < counts.thresholds.size
     assert {counts.column(t) for t in (*audit.threshold_range, 0.7123456)} <= set(kept.tolist())
     assert {0, counts.thresholds.size - 1} <= set(kept.tolist())
+
+
+def test_classes_that_are_taken_for_each_other_are_named_where_the_embeddings_are_at_hand(tmp_path):
+    x, codes = clusters(len(HOSTILE), 12)
+    data = em.EmbeddingSet.from_arrays(x, [HOSTILE[code] + "x" * 400 for code in codes])
+    audit = em.audit(data, far=(0.02, 0.2))
+    audit.to_html(tmp_path / "report.html", embeddings=data)
+    section = re.search(
+        r'<section id="confusable" *>(.*?)</section>', page := read(tmp_path / "report.html"), re.DOTALL
+    )
+    rows = re.findall(r"<tr><td><bdi>(.*?)</bdi></td><td><bdi>(.*?)</bdi></td>.*?>([\d.]+)%<", section[1])
+    table = audit.confusable(data)
+    assert [float(far) for *_, far in rows] == (100 * table["far"]).round(2).tolist()
+    for (name, other, _), row in zip(rows, table.itertuples(), strict=True):
+        assert html.unescape(name) == row[1][:47] + "…"
+        assert html.unescape(other) == row[2][:47] + "…"
+    assert "<img" not in section[1]
+    assert f"At threshold {audit.threshold:.6g}" in page
+    audit.to_html(tmp_path / "report.html")
+    assert '<section id="confusable" hidden>' in read(tmp_path / "report.html")
+    with pytest.raises(InputError, match="not those of the audit"):
+        audit.to_html(tmp_path / "report.html", embeddings=data.subset(np.arange(100)))
+
+
+def read(path: Path) -> str:
+    return path.read_bytes().decode("utf-8")
 
 
 def test_a_folder_that_is_not_there_is_refused_before_anything_is_written(tmp_path):

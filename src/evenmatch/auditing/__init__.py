@@ -7,6 +7,7 @@ from evenmatch.auditing._comparison import Comparison, Difference, compare
 from evenmatch.auditing._nearest import nearest_classes
 from evenmatch.auditing._plan import EngineCost, Plan, device_seconds, plan
 from evenmatch.auditing._progress import progress_bar
+from evenmatch.auditing._records import records
 from evenmatch.auditing._robustness import Robustness, robustness
 from evenmatch.auditing._run import audit
 from evenmatch.auditing._scores import ScoreAudit, audit_scores
@@ -33,6 +34,7 @@ __all__ = [
     "nearest_classes",
     "plan",
     "progress_bar",
+    "records",
     "robustness",
     "transfer",
 ]

@@ -8,12 +8,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from evenmatch.auditing._finer import finer_measures
 from evenmatch.auditing._headline import headline
 from evenmatch.auditing._plots import AuditPlots
 from evenmatch.auditing._precision import how_measured
+from evenmatch.auditing._records import records
 from evenmatch.measures import (
     Admissible,
     Consistency,
@@ -267,8 +266,8 @@ class Audit:
             "tar_at_far": {f"{far:g}": tar for far, tar in self.tar_at_far.items()},
             "intervals": {name: list(interval) for name, interval in self.intervals.items()},
             **finer_measures(self),
-            "worst_classes": _records(self.worst_classes()),
-            "groups": _records(self.by_group),
+            "worst_classes": records(self.worst_classes()),
+            "groups": records(self.by_group),
         }
 
     def save(self, path: str | Path) -> None:
@@ -280,6 +279,20 @@ class Audit:
         from evenmatch.auditing._store import save
 
         save(self, Path(path))
+
+    def confusable(self, embeddings: EmbeddingSet, n: int = 20) -> pd.DataFrame:
+        """The pairs of classes that ``threshold`` confuses most, each named once (see `nearest_classes`).
+
+        Args:
+            embeddings: what was audited; one set, without a gallery.
+            n: rows at most.
+
+        Raises:
+            InputError: these are other embeddings, or the audit is one of queries and a gallery.
+        """
+        from evenmatch.auditing._nearest import confusable
+
+        return confusable(self, embeddings, n)
 
     def to_html(
         self,
@@ -295,12 +308,13 @@ class Audit:
             path: of the HTML file.
             images: a folder that the sample ids are paths under; the worst pairs of the worst classes are then shown
                 as thumbnails, which costs one more search over those classes.
-            embeddings: what was audited, needed for ``images`` alone.
+            embeddings: what was audited: names the classes that are taken for each other (within one set of at most
+                20,000 classes), and is needed for ``images``.
             ref: the gallery, where there was one.
 
         Raises:
-            InputError: the folder cannot be written to; or ``images`` is given without the embeddings audited, without
-                ids, or without any image.
+            InputError: the folder cannot be written to; the embeddings are others; or ``images`` is given without
+                embeddings, without ids, or without any image.
         """
         from evenmatch.auditing._html import write_audit
 
@@ -327,15 +341,3 @@ class Audit:
 
     def _repr_html_(self) -> str:
         return audit_card(self.summary())
-
-
-def _records(table: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows as JSON-safe dicts, the index among the columns."""
-    records = []
-    for label, row in zip(table.index.tolist(), table.to_dict("records"), strict=True):
-        safe: dict[str, Any] = {str(table.index.name): label if isinstance(label, str | int | bool) else str(label)}
-        for name, value in row.items():
-            number = value.item() if isinstance(value, np.generic) else value
-            safe[str(name)] = None if number != number else number
-        records.append(safe)
-    return records

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from evenmatch.auditing._run import _as_set
+import numpy as np
+
+from evenmatch.auditing._run import _as_set, fingerprint_of
+from evenmatch.embeddings import EmbeddingSet
+from evenmatch.errors import InputError
 from evenmatch.pairs import class_neighbours
 
 if TYPE_CHECKING:
     import pandas as pd
 
-__all__ = ["nearest_classes"]
+    from evenmatch.auditing._audit import Audit
+
+__all__ = ["confusable", "nearest_classes"]
 
 
 def nearest_classes(
@@ -19,6 +25,7 @@ def nearest_classes(
     *,
     threshold: float,
     candidates: int = 3,
+    once: bool = False,
     metric: str = "cosine",
     threads: int | None = None,
 ) -> pd.DataFrame:
@@ -36,6 +43,7 @@ def nearest_classes(
         labels: ``(n,)`` hashable scalars.
         threshold: accept iff score ≥ threshold, as ``audit.threshold``.
         candidates: neighbours of each class, at least 1.
+        once: name two classes that are each other's neighbours in one row, that of the larger overlap.
         metric: ``"cosine"`` or ``"euclidean"``.
         threads: CPU threads.
 
@@ -71,4 +79,18 @@ def nearest_classes(
             "impostor_deviation": found.deviation.ravel(),
         }
     )
-    return table.sort_values(["far", "overlap"], ascending=False, kind="stable", ignore_index=True)
+    table = table.sort_values(["far", "overlap"], ascending=False, kind="stable")
+    if once:
+        both = np.stack([np.arange(len(found.classes)).repeat(count), found.neighbours.ravel()], axis=1)[table.index]
+        first = np.unique(np.sort(both, axis=1), axis=0, return_index=True)[1]
+        table = table.iloc[np.sort(first)]
+    return table.reset_index(drop=True)
+
+
+def confusable(audit: Audit, data: EmbeddingSet, n: int) -> pd.DataFrame:
+    """The first rows of `nearest_classes` at the threshold of an audit, two classes in one row."""
+    if audit.data.n_references is not None:
+        raise InputError("the audit is one of queries and a gallery; classes are compared within one set")
+    if fingerprint_of(data, None) != audit.data.fingerprint:
+        raise InputError("these embeddings are not those of the audit; give the ones it was made from")
+    return nearest_classes(data, threshold=audit.threshold, once=True, metric=audit.settings.metric).head(n)

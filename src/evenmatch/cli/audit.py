@@ -55,6 +55,9 @@ def audit(
     images: Annotated[
         Path | None, typer.Option(help="Folder that the ids are paths under: shows the worst pairs in --html.")
     ] = None,
+    confusable: Annotated[
+        int, typer.Option(min=0, help="Also name this many pairs of classes that are taken for each other.")
+    ] = 0,
     fail_above: Annotated[
         list[str] | None, typer.Option(help="Exit with 1 if a quantity is above a limit, as opis=0.02; repeatable.")
     ] = None,
@@ -90,9 +93,12 @@ def audit(
         raise typer.BadParameter("images are shown in the report; give --html report.html, too", param_hint="--images")
     if ref is None and (ref_labels is not None or ref_groups is not None):
         raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
+    if ref is not None and confusable:
+        raise typer.BadParameter("names classes of one set; leave --ref out", param_hint="--confusable")
     chosen = choose_engine(engine, scheduler, workers, checkpoint, resume, threads=threads)
 
     import evenmatch as em
+    from evenmatch.auditing import records
     from evenmatch.report import print_audit, print_plan
 
     queries = em.load(file, labels=labels, groups=groups)
@@ -121,6 +127,8 @@ def audit(
             progress=sys.stderr.isatty(),
         )
     summary = result.summary()
+    if confusable:
+        summary["confusable"] = records(result.confusable(queries, confusable))
     if save is not None:
         result.save(save)
     if csv is not None:

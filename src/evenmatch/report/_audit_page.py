@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtri
@@ -14,6 +14,9 @@ from evenmatch.report._pack import Pack
 from evenmatch.report._page import assemble, fact_rows
 from evenmatch.report._text import audit_rows, data_line, number, rate
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 __all__ = ["audit_page", "columns_of", "det_points"]
 
 _TABLE_CELLS = 2**21
@@ -21,6 +24,7 @@ _FEWEST_COLUMNS = 128
 _MOST_CURVES = 300
 _MATRIX_GROUPS = 40
 _DET_POINTS = 500
+_LONGEST_NAME = 48
 _SCRIPTS = ("core.js", "charts.js", "classes.js", "details.js", "audit.js")
 
 
@@ -30,6 +34,7 @@ def audit_page(
     result: Consistency,
     curve: Curve,
     gallery: dict[str, Any] | None = None,
+    confusable: pd.DataFrame | None = None,
 ) -> bytes:
     """The report: what was measured, and a threshold to move.
 
@@ -39,6 +44,8 @@ def audit_page(
         result: what `consistency` made of them.
         curve: pooled FAR and FRR over the grid.
         gallery: the worst pairs of some classes as images (see `gallery_of`), or None.
+        confusable: ``class``, ``nearest``, ``far`` and ``overlap`` of the classes that are taken for each other most
+            easily (see `nearest_classes`), or None.
 
     Returns:
         A self-contained HTML file in UTF-8.
@@ -69,8 +76,24 @@ def audit_page(
         "confidence": f"{summary['settings']['confidence']:.0%}",
         "groups_hidden": "hidden" if counts.groups is None else "",
         "gallery_hidden": "hidden" if gallery is None else "",
+        "confusable_hidden": "hidden" if confusable is None else "",
+        "confusable": "" if confusable is None else _pairs_of_classes(confusable),
+        "threshold": f"{summary['threshold']:.6g}",
     }
     return assemble("audit.html", _SCRIPTS, title=title, fill=fill, data=data, pack=pack)
+
+
+def _pairs_of_classes(table: pd.DataFrame) -> str:
+    def named(label: Any) -> str:
+        text = str(label)
+        return f"<bdi>{escape(text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 1] + '…')}</bdi>"
+
+    rows = zip(table["class"], table["nearest"], table["far"], table["overlap"], strict=True)
+    return "".join(
+        f'<tr><td>{named(label)}</td><td>{named(other)}</td><td class="num">{rate(far)}</td>'
+        f'<td class="num">{rate(None if overlap != overlap else overlap)}</td></tr>'
+        for label, other, far, overlap in rows
+    )
 
 
 def columns_of(counts: PairCounts, result: Consistency) -> np.ndarray:

@@ -31,6 +31,8 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
     console.print(_table("Worst classes (lowest mean utility in the range)", "class", summary["worst_classes"]))
     if summary["groups"]:
         console.print(_table("Groups", "group", summary["groups"]))
+    if summary.get("confusable"):
+        console.print(_taken_for_each_other(summary["confusable"]))
     console.print(Text(summary["headline"], style="bold"))
 
 
@@ -61,6 +63,17 @@ def _table(title: str, index: str, rows: list[dict[str, Any]]) -> Table:
         table.add_column(names.get(name, name), justify="right")
     for row in rows:
         table.add_row(Text(str(row[index])), *(shown[name](row[name]) for name in columns))
+    return table
+
+
+def _taken_for_each_other(rows: list[dict[str, Any]]) -> Table:
+    table = Table(title="Classes taken for each other at the threshold", title_justify="left", title_style="bold")
+    for name in ("class", "taken for"):
+        table.add_column(name)
+    for name in ("FAR between them", "overlap"):
+        table.add_column(name, justify="right")
+    for row in rows:
+        table.add_row(Text(str(row["class"])), Text(str(row["nearest"])), rate(row["far"]), rate(row["overlap"]))
     return table
 
 

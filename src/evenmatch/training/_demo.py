@@ -62,6 +62,7 @@ def run_demo(out: Path, *, seed: int = 0, steps: int = STEPS, say: Callable[[str
     """
     make_folder(out)
     audits: dict[str, Audit] = {}
+    embeddings = None
     files: list[Path] = []
     for arm, (title, weight) in _ARMS.items():
         folder = out / arm
@@ -79,11 +80,11 @@ def run_demo(out: Path, *, seed: int = 0, steps: int = STEPS, say: Callable[[str
         run = train(parse_config(recipe, where="the demo"), folder, say=lambda text: say(f"  {text}"))
         if run is None:
             raise EvenmatchError("internal error: the demo ran in a process that does not write; please report it")
-        audits[arm] = run.audit
+        audits[arm], embeddings = run.audit, run.embeddings
         files += [*(folder / name for name in _RUN_FILES), *write_audit(run.audit, folder)]
     write_json(out / "audits.json", {arm: result.summary() for arm, result in audits.items()})
     comparison = compare({"Smooth-AP": audits["base"], "Smooth-AP + TCM": audits["tcm"]})
     pages = out / "report.html", out / "compare.html"
-    audits["tcm"].to_html(pages[0])
+    audits["tcm"].to_html(pages[0], embeddings=embeddings)
     comparison.to_html(pages[1])
     return DemoResult(audits, comparison, (*files, out / "audits.json", *pages))
