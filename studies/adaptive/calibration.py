@@ -1,16 +1,18 @@
-"""What calibration adds to each arm, without and with a shift of the domain; after run.py, from its embeddings.
+"""What calibration adds to each arm, without and with a shift of the domain; after run.py and intents.py.
 
     python studies/adaptive/calibration.py --scratch /tmp/adaptive      a few minutes on one core
 
 The unseen classes of the training domains are halved ten times for each run. `em.calibrate` chooses a threshold for a
 FAR of 1% on one half; it is judged on the other half (no shift) and on the domains that were never trained on. Beside
-it stands the threshold that the training classes themselves would suggest at that FAR. Rows go to calibration.csv.
+it stands the threshold that the training classes themselves would suggest at that FAR. Rows go to calibration.csv;
+those of runs whose embeddings are not in the scratch folder stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +22,7 @@ import evenmatch as em
 from evenmatch.embeddings import atomic_path
 
 ARMS = ("base", "fixed", "adaptive", "groups", "adaptive_positive", "groups_positive", "unified")
+BASES = ("smooth_ap", "supcon")
 HALVINGS = 10
 TARGET = 1e-2
 COLUMNS = ("data", "seed", "base", "arm", "halving", "part", "threshold_from", "threshold", "far", "frr")
@@ -59,19 +62,20 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "calibration.csv")
     arguments = parser.parse_args()
     rows: list[dict[str, object]] = []
-    for seed in STUDY["seeds"]:
-        for data in STUDY["data"]:
-            for base in ("smooth_ap", "supcon"):
-                for arm in ARMS:
-                    path = arguments.scratch / f"{data}-{seed}-{base}-{arm}.npz"
-                    if path.exists():
-                        key = {"data": data, "seed": seed, "base": base, "arm": arm}
-                        rows += [{**key, **row} for row in judged(path, seed)]
-        with atomic_path(arguments.out) as path, path.open("w", encoding="utf-8", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
-            writer.writeheader()
-            writer.writerows(rows)
-        print("seed", seed, len(rows), "rows", flush=True)
+    if arguments.out.exists():
+        with arguments.out.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+    for data, seed, base, arm in product((*STUDY["data"], "clinc150"), STUDY["seeds"], BASES, ARMS):
+        path = arguments.scratch / f"{data}-{seed}-{base}-{arm}.npz"
+        if path.exists():
+            key = {"data": data, "seed": str(seed), "base": base, "arm": arm}
+            rows = [row for row in rows if any(row[name] != value for name, value in key.items())]
+            rows += [{**key, **row} for row in judged(path, seed)]
+            print(data, seed, base, arm, flush=True)
+    with atomic_path(arguments.out) as path, path.open("w", encoding="utf-8", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS)
+        writer.writeheader()
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

@@ -59,32 +59,44 @@ class Domain:
         self.still = BatchSource(images, codes, settings, augment=False)
 
     def parts(self, seed: int) -> dict[str, np.ndarray]:
-        """Rows to train on ("train"), of unseen classes of the same domains ("same") and of other domains ("other")."""
-        held = np.zeros(len(self.labels), dtype=bool)
-        rng = np.random.default_rng([seed, 7])
-        for domain in self.train:
-            classes = np.unique(self.labels[self.groups == domain])
-            chosen = rng.permutation(classes)[: round(STUDY["held_out"] * len(classes))]
-            held |= (self.groups == domain) & np.isin(self.labels, chosen)
-        known = np.isin(self.groups, self.train)
-        return {name: np.flatnonzero(m) for name, m in
-                {"train": known & ~held, "same": held, "other": ~known}.items()}  # fmt: skip
+        """See `parts_of`."""
+        return parts_of(self.labels, self.groups, self.train, STUDY["held_out"], seed)
+
+    def network(self) -> Any:
+        """A fresh network, drawn from torch's generator."""
+        model = STUDY["model"]
+        return build_network(
+            model["backbone"], channels=1, pooling=model["pooling"], dim=model["dim"], size=STUDY["image"]["size"],
+            **model["options"],
+        )  # fmt: skip
 
 
-def train(domain: Domain, rows: np.ndarray, seed: int, base: dict[str, Any], arm: dict[str, Any]) -> tuple[Any, Any]:
+def parts_of(
+    labels: np.ndarray, groups: np.ndarray, domains: list[str], held_out: float, seed: int
+) -> dict[str, np.ndarray]:
+    """Rows to train on ("train"), of unseen classes of the same domains ("same") and of other domains ("other")."""
+    held = np.zeros(len(labels), dtype=bool)
+    rng = np.random.default_rng([seed, 7])
+    for domain in domains:
+        classes = np.unique(labels[groups == domain])
+        chosen = rng.permutation(classes)[: round(held_out * len(classes))]
+        held |= (groups == domain) & np.isin(labels, chosen)
+    known = np.isin(groups, domains)
+    return {
+        name: np.flatnonzero(rows) for name, rows in {"train": known & ~held, "same": held, "other": ~known}.items()
+    }
+
+
+def train(domain: Any, rows: np.ndarray, seed: int, base: dict[str, Any], arm: dict[str, Any]) -> tuple[Any, Any]:
     """A network and its loss after the steps of the study."""
     codes = np.unique(domain.labels[rows], return_inverse=True)[1]
     groups = torch.from_numpy(np.unique(domain.groups[rows], return_inverse=True)[1])
     optimizer, schedule = (kind.model_validate(STUDY[name]) for kind, name in
                            ((OptimizerConfig, "optimizer"), (ScheduleConfig, "schedule")))  # fmt: skip
     torch.manual_seed(seed)
-    model = STUDY["model"]
-    network = build_network(
-        model["backbone"], channels=1, pooling=model["pooling"], dim=model["dim"], size=STUDY["image"]["size"],
-        **model["options"],
-    )  # fmt: skip
+    network = domain.network()
     loss = build_loss(
-        LossConfig.model_validate(base), TCMConfig.model_validate(arm), int(codes.max()) + 1, network.dim,
+        LossConfig.model_validate(base), TCMConfig.model_validate(arm), int(codes.max()) + 1, STUDY["model"]["dim"],
         n_groups=int(groups.max()) + 1,
     )  # fmt: skip
     parameters = [*network.parameters(), *loss.parameters()]
@@ -93,7 +105,7 @@ def train(domain: Domain, rows: np.ndarray, seed: int, base: dict[str, Any], arm
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": optimizer.weight_decay},
             {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
         ],
-        lr=optimizer.lr,
+        lr=getattr(domain, "rate", optimizer.lr),
     )
     rate = torch.optim.lr_scheduler.LambdaLR(stepper, learning_rate_factor(schedule))
     batches = BalancedBatches(
@@ -109,7 +121,7 @@ def train(domain: Domain, rows: np.ndarray, seed: int, base: dict[str, Any], arm
     return network.eval(), loss
 
 
-def embed(domain: Domain, network: Any, rows: np.ndarray) -> np.ndarray:
+def embed(domain: Any, network: Any, rows: np.ndarray) -> np.ndarray:
     """Unit vectors of the images of some rows."""
     with torch.inference_mode():
         found = [
@@ -157,25 +169,36 @@ def run(domain: Domain, seed: int, base: str, arm: str, scratch: Path) -> list[d
     network, loss = train(domain, parts["train"], seed, STUDY["bases"][base], STUDY["arms"][arm])
     seconds = time.process_time() - start
     margins = [float(m) for m in loss.tcm.margins()] if hasattr(loss.tcm, "margins") else ["", ""]
-    # The threshold of one who calibrates on nothing but the classes that were trained on, at FAR 1%.
-    some = np.sort(np.random.default_rng(seed).permutation(parts["train"])[:800])
-    known = em.audit(embed(domain, network, some), domain.labels[some])
-    rows, kept = [], {"training_threshold": np.float64(known.threshold_at_far(1e-2).threshold)}
+    vectors = keep(domain, network, parts, seed, base, arm, scratch)
+    rows = []
     for part in ("same", "other"):
         chosen = parts[part]
-        vectors = embed(domain, network, chosen)
-        kept |= {f"{part}_vectors": vectors.astype(np.float16), f"{part}_labels": domain.labels[chosen]}
-        kept[f"{part}_groups"] = domain.groups[chosen]
         rows.append(
             {"data": domain.name, "seed": seed, "base": base, "arm": arm, "part": part,
              **{name: f"{value:.6g}" for name, value in
-                judge(vectors, domain.labels[chosen], domain.groups[chosen]).items()},
+                judge(vectors[part], domain.labels[chosen], domain.groups[chosen]).items()},
              "margin_pos": margins[0], "margin_neg": margins[1], "seconds": f"{seconds:.1f}"}
         )  # fmt: skip
-    target = scratch / f"{domain.name}-{seed}-{base}-{arm}.npz"
-    with atomic_path(target) as temporary:
-        np.savez(temporary, **kept)
     return rows
+
+
+def keep(
+    domain: Any, network: Any, parts: dict[str, np.ndarray], seed: int, base: str, arm: str, scratch: Path
+) -> dict[str, np.ndarray]:
+    """Embed the parts that are judged; they go to a file for calibration.py, too, with a threshold.
+
+    That threshold is of one who calibrates on nothing but the classes that were trained on, at FAR 1%.
+    """
+    some = np.sort(np.random.default_rng(seed).permutation(parts["train"])[:800])
+    known = em.audit(embed(domain, network, some), domain.labels[some])
+    vectors = {part: embed(domain, network, parts[part]) for part in ("same", "other")}
+    kept = {"training_threshold": np.float64(known.threshold_at_far(1e-2).threshold)}
+    for part, values in vectors.items():
+        kept |= {f"{part}_vectors": values.astype(np.float16), f"{part}_labels": domain.labels[parts[part]]}
+        kept[f"{part}_groups"] = domain.groups[parts[part]]
+    with atomic_path(scratch / f"{domain.name}-{seed}-{base}-{arm}.npz") as temporary:
+        np.savez(temporary, **kept)
+    return vectors
 
 
 def main() -> None:

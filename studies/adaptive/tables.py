@@ -66,7 +66,7 @@ def results(rows: pd.DataFrame) -> str:
         "Student's t over the seeds; bold where that leaves out 0."
     ]
     for part, where in PARTS.items():
-        for data in STUDY["data"]:
+        for data in rows.data.unique():
             lines = []
             for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
                 chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
@@ -90,7 +90,7 @@ def contrasts(rows: pd.DataFrame) -> str:
     lines = []
     for ours, theirs in CONTRASTS:
         for part, where in PARTS.items():
-            for data in STUDY["data"]:
+            for data in rows.data.unique():
                 for base in [base for base in STUDY["bases"] if base in set(rows.base)]:
                     chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base)].sort_values("seed")
                     line = [f"{ours} − {theirs}".replace("_", " "), where, data, base]
@@ -105,7 +105,7 @@ def calibration(rows: pd.DataFrame) -> str:
     """Realised FAR over the target and FRR, with and without calibration, with and without shift."""
     lines = []
     for part, where in (("same", "no shift"), ("other", "other domains")):
-        for data in STUDY["data"]:
+        for data in rows.data.unique():
             for base in STUDY["bases"]:
                 for arm in rows.arm.unique():
                     chosen = rows[(rows.part == part) & (rows.data == data) & (rows.base == base) & (rows.arm == arm)]
