@@ -22,7 +22,7 @@ Rows = list[dict[str, str]]
 def results(folder: Path, parts: list[str], where: str) -> str:
     """The page, from the CSV files that are there."""
     rows = {name: _read(folder / f"{name}.csv") for name in parts}
-    moved = rows["clinc"] + rows["clinc_all"] + rows["glyphs"]
+    moved = rows["clinc"] + rows["clinc_fresh"] + rows["clinc_all"] + rows["glyphs"]
     return (
         "\n\n".join(
             [
@@ -30,8 +30,9 @@ def results(folder: Path, parts: list[str], where: str) -> str:
                 where,
                 "## How far the realised FAR is from the target\n\n"
                 "Median of |FAR − target| over splits, and its 90th percentile, in units of the target. CLINC150: fit "
-                "on five\ndomains, applied to the other five, this many queries a side. Glyphs: fit on Latin, applied "
-                "to each other\nscript, five renderings each, principal components (`evenmatch demo` without torch). "
+                "on five\ndomains, applied to the other five, this many queries a side; fresh: choices of the "
+                "five that were not looked\nat when the method's settings were chosen. Glyphs: fit on Latin, applied to "
+                "each other\nscript, five renderings each, principal components (`evenmatch demo` without torch). "
                 "π: median of the\nestimated over the true share of matches, and the standard deviation of its "
                 "logarithm.",
                 _deviations(moved),
