@@ -31,9 +31,9 @@ def results(folder: Path, parts: list[str], where: str) -> str:
                 "## How far the realised FAR is from the target\n\n"
                 "Median of |FAR − target| over splits, and its 90th percentile, in units of the target. CLINC150: fit "
                 "on five\ndomains, applied to the other five, this many queries a side; fresh: choices of the "
-                "five that were not looked\nat when the method's settings were chosen. Glyphs: fit on Latin, applied to "
-                "each other\nscript, five renderings each, principal components (`evenmatch demo` without torch). "
-                "π: median of the\nestimated over the true share of matches, and the standard deviation of its "
+                "five that were not looked\nat when the method's settings were chosen. Glyphs: fit on Latin, "
+                "applied to each other\nscript, five renderings each, principal components (`evenmatch demo` without "
+                "torch). π: median of the\nestimated over the true share of matches, and the standard deviation of its "
                 "logarithm.",
                 _deviations(moved),
                 "## How often the 95% interval holds the realised FAR\n\n"
