@@ -33,8 +33,7 @@ class Expansion:
     @classmethod
     def of(cls, counts: PairCounts, thresholds: np.ndarray, classes: np.ndarray, beta: float) -> Expansion:
         """Taylor's, for some classes at some of the counted thresholds."""
-        columns = np.array([counts.column(t) for t in thresholds])
-        cells = np.ix_(classes, columns)
+        cells = np.ix_(classes, counts.columns(thresholds))
         tar = counts.positives_accepted[cells] / counts.positives[classes, None]
         tnr = 1.0 - counts.negatives_accepted[cells] / counts.negatives[classes, None]
         m, v, b = tar.mean(axis=0), tnr.mean(axis=0), beta**2

@@ -109,7 +109,7 @@ def class_neighbours(
 
     every, limit = np.arange(n_classes), np.float32(threshold)
     threads = threads or available_cores()
-    tile = max(1, min(_TILE, n_classes // (4 * threads)))
+    tile = max(1, min(_TILE, n_classes // (2 * threads)))
     held = None if prepared is None else vectors_of(every)
 
     def work(start: int) -> None:
@@ -162,10 +162,10 @@ def _share_below(own, scores):
             twice += 2 * count
         elif score >= low:
             bucket = min(np.int64((score - low) * scale), count - 1)
-            start, part = first[bucket], own[first[bucket] : first[bucket + 1]]
+            part = own[first[bucket] : first[bucket + 1]]
             at = np.searchsorted(part, score)
             tie = at < part.size and part[at] == score
-            twice += 2 * start + at + (np.searchsorted(part, score, "right") if tie else at)
+            twice += 2 * first[bucket] + at + (np.searchsorted(part, score, "right") if tie else at)
     return twice / (2 * count * scores.size)
 
 

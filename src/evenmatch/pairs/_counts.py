@@ -135,15 +135,23 @@ class PairCounts:
         Raises:
             InputError: the classes were not counted at this threshold.
         """
-        index = int(np.argmin(np.abs(self.thresholds - threshold))) if self.thresholds.size else 0
-        # "not ≤" rather than ">", so that NaN is refused
-        if not self.thresholds.size or not abs(self.thresholds[index] - threshold) <= 1e-6 * self.grid.step:
+        return int(self.columns(np.array([threshold]))[0])
+
+    def columns(self, thresholds: np.ndarray) -> np.ndarray:
+        """The same of several, ``(T,)``."""
+        edges = np.append(self.thresholds, np.inf)
+        found = np.searchsorted(edges[:-1], thresholds)
+        with np.errstate(invalid="ignore"):  # +inf, which is refused
+            found -= np.abs(edges[found - 1] - thresholds) < np.abs(edges[found] - thresholds)
+            # "not ≤" rather than ">", so that NaN is refused
+            wrong = ~(np.abs(edges[found] - thresholds) <= 1e-6 * self.grid.step)
+        for threshold in thresholds[wrong]:
             span = f" from {self.thresholds[0]:.6g} to {self.thresholds[-1]:.6g}" if self.thresholds.size else ""
             raise InputError(
                 f"the classes were not counted at threshold {threshold:.6g} (they were at {self.thresholds.size} "
                 f"thresholds{span}); pass thresholds=[{threshold:.6g}] when counting"
             )
-        return index
+        return found
 
     def __add__(self, other: PairCounts) -> PairCounts:
         """Counts of the union of two disjoint sets of pairs over the same samples, classes and thresholds."""
