@@ -59,7 +59,7 @@ test-all: .venv/dev
 	done
 	rm -rf .venv-all
 
-# Does TCM lower OPIS? All of it takes an hour or two on two cores and may be killed and started again; the quick one is a
+# Does TCM lower OPIS? All of it takes about two hours on two cores and may be killed and started again; the quick one is a
 # row of the table in some minutes. EVENMATCH_DATA names the folder of Omniglot and CLINC150; without it, glyphs alone.
 STUDY := runs/study-tcm
 
