@@ -21,6 +21,7 @@ _MOST_SAMPLES = 256
 _TILE = 64
 _COLUMNS = 4096
 _HELD_BYTES = 256 * 2**20
+_FEW = 8
 _SEED = 0
 
 
@@ -144,28 +145,36 @@ def _moments(scores):
 
 
 @nb.njit(nogil=True, cache=True)
-def _share_below(own, scores):
-    """How often a score of ``own``, ascending, is lower than one of ``scores``; a tie is half.
-
-    As many buckets of equal width as there are of ``own`` say where in it to begin to look.
-    """
-    low, count = own[0], own.size
-    scale = count / (own[-1] - low) if own[-1] > low else 0.0
-    first = np.zeros(count + 1, np.int64)  # of a bucket, in own
+def _buckets(own):
+    """Where in ``own``, ascending, each of many buckets of equal width begins, and how many there are a unit."""
+    low, buckets = own[0], 4 * own.size
+    scale = buckets / (own[-1] - low) if own[-1] > low else 0.0
+    first = np.zeros(buckets + 1, np.int64)
     for value in own:
-        first[min(np.int64((value - low) * scale), count - 1) + 1] += 1
-    for bucket in range(count):
+        first[min(np.int64((value - low) * scale), buckets - 1) + 1] += 1
+    for bucket in range(buckets):
         first[bucket + 1] += first[bucket]
+    return first, scale
+
+
+@nb.njit(nogil=True, cache=True)
+def _share_below(own, first, scale, scores):
+    """How often a score of ``own`` is lower than one of ``scores``; a tie is half."""
+    low, count, buckets = own[0], own.size, first.size - 1
     twice = 0
     for score in scores:
         if score > own[-1]:
             twice += 2 * count
         elif score >= low:
-            bucket = min(np.int64((score - low) * scale), count - 1)
-            part = own[first[bucket] : first[bucket + 1]]
-            at = np.searchsorted(part, score)
-            tie = at < part.size and part[at] == score
-            twice += 2 * first[bucket] + at + (np.searchsorted(part, score, "right") if tie else at)
+            bucket = min(np.int64((score - low) * scale), buckets - 1)
+            start, stop = first[bucket], first[bucket + 1]
+            twice += 2 * start
+            if stop - start > _FEW:
+                part = own[start:stop]
+                twice += np.searchsorted(part, score) + np.searchsorted(part, score, "right")
+            else:
+                for at in range(start, stop):
+                    twice += (own[at] < score) + (own[at] <= score)
     return twice / (2 * count * scores.size)
 
 
@@ -193,12 +202,14 @@ def _compare(vectors, edges, classes, near, into, threshold, euclidean, pairs, o
             filled += a
         own.sort()
         own_moments[0, into[i]], own_moments[1, into[i]] = _moments(own)
+        if own.size:
+            first, scale = _buckets(own)
         for rank in range(near.shape[1]):
             across = np.ascontiguousarray(scores[:, ends[rank] : ends[rank + 1]]).ravel()
             pairs[0, into[i], rank] = (across >= threshold).mean()
             pairs[1, into[i], rank], pairs[2, into[i], rank] = _moments(across)
             if own.size:
-                pairs[3, into[i], rank] = _share_below(own, across)
+                pairs[3, into[i], rank] = _share_below(own, first, scale, across)
 
 
 def _centres(side: Side, prepared: np.ndarray | None) -> np.ndarray:

@@ -189,16 +189,15 @@ def sample_scatter(
 
 def _batches(starts: np.ndarray, stops: np.ndarray, rng: np.random.Generator) -> Iterator[np.ndarray]:
     """Sorted positions of whole classes, or of 256 random samples of a larger one, at most 512 at a time."""
-    held: list[np.ndarray] = []
-    size = 0
+    first = last = 0
     for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
-        members = np.arange(start, stop)
-        if members.size > _MOST_SAMPLES:
-            members = np.sort(rng.choice(members, _MOST_SAMPLES, replace=False))
-        if size and size + members.size > _BATCH_ROWS:
-            yield np.concatenate(held)
-            held, size = [], 0
-        held.append(members)
-        size += members.size
-    if size:
-        yield np.concatenate(held)
+        large = stop - start > _MOST_SAMPLES
+        if last > first and (large or stop - first > _BATCH_ROWS):
+            yield np.arange(first, last)
+            first = start
+        if large:
+            yield np.sort(start + rng.choice(stop - start, _MOST_SAMPLES, replace=False))
+            first = stop
+        last = stop
+    if last > first:
+        yield np.arange(first, last)
