@@ -147,6 +147,8 @@ def _moments(scores):
 @nb.njit(nogil=True, cache=True)
 def _buckets(own):
     """Where in ``own``, ascending, each of many buckets of equal width begins, and how many there are a unit."""
+    if own.size == 0:
+        return np.zeros(1, np.int64), 0.0
     low, buckets = own[0], 4 * own.size
     scale = buckets / (own[-1] - low) if own[-1] > low else 0.0
     first = np.zeros(buckets + 1, np.int64)
@@ -202,8 +204,7 @@ def _compare(vectors, edges, classes, near, into, threshold, euclidean, pairs, o
             filled += a
         own.sort()
         own_moments[0, into[i]], own_moments[1, into[i]] = _moments(own)
-        if own.size:
-            first, scale = _buckets(own)
+        first, scale = _buckets(own)
         for rank in range(near.shape[1]):
             across = np.ascontiguousarray(scores[:, ends[rank] : ends[rank + 1]]).ravel()
             pairs[0, into[i], rank] = (across >= threshold).mean()
