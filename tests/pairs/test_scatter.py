@@ -8,7 +8,7 @@ import pytest
 import reference
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
-from evenmatch.pairs import ScoreGrid, count_pairs, sample_scatter
+from evenmatch.pairs import ScoreGrid, _scatter, count_pairs, sample_scatter
 
 
 def clusters(sizes: list[int], dim: int = 6, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -64,12 +64,26 @@ def test_a_large_class_is_judged_by_256_of_its_samples():
     assert found.accepted[large, 1] / (256 * 255 / 2) == pytest.approx(share, abs=0.05)
 
 
-def test_threads_and_repetition_do_not_change_it():
+def test_threads_and_repetition_do_not_change_it(monkeypatch):
+    monkeypatch.setattr(_scatter, "_BATCHES_ALONE", 0)
+    monkeypatch.setattr(_scatter, "_BATCH_ROWS", 40)
     data = EmbeddingSet.from_arrays(*clusters([40] * 30))
     thresholds = ScoreGrid.cosine().threshold(np.array([25000, 30000]))
     one, two = (sample_scatter(data, thresholds, threads=n) for n in (1, 3))
     np.testing.assert_array_equal(one.accepted_squares, two.accepted_squares)
     np.testing.assert_array_equal(one.rejected_product, two.rejected_product)
+
+
+def test_every_class_is_whole_in_one_batch():
+    sizes = np.array([300, 5, 500, 20, 260, 7, 400, 1, 200, 200, 200, 3])
+    stops = np.cumsum(sizes)
+    batches = list(_scatter._batches(stops - sizes, stops, np.random.default_rng(0)))
+    owners = [np.searchsorted(stops, rows, "right") for rows in batches]
+    seen = np.concatenate(owners)
+    assert np.bincount(seen).tolist() == np.minimum(sizes, 256).tolist()
+    assert sum(np.unique(each).size for each in owners) == sizes.size
+    assert max(rows.size for rows in batches) <= 512
+    assert all((np.diff(rows) > 0).all() for rows in batches)
 
 
 def test_a_threshold_beside_the_grid_is_refused():
