@@ -67,24 +67,23 @@ def nearest_classes(
     data = _as_set(embeddings, labels, None, "embeddings", "labels")
     found = class_neighbours(data, threshold, candidates=candidates, metric=metric, threads=threads)
     count = found.neighbours.shape[1]
-    table = pd.DataFrame(
+    own, near = np.arange(found.classes.size).repeat(count), found.neighbours.ravel()
+    rows = np.lexsort((-found.overlap.ravel(), -found.accepted.ravel()))
+    if once:
+        both = np.sort(np.stack([own[rows], near[rows]], axis=1), axis=1)
+        rows = rows[np.sort(np.unique(both, axis=0, return_index=True)[1])]
+    return pd.DataFrame(
         {
-            "class": found.classes.repeat(count),
-            "nearest": found.classes[found.neighbours.ravel()],
-            "far": found.accepted.ravel(),
-            "overlap": found.overlap.ravel(),
-            "genuine_mean": found.own_mean.repeat(count),
-            "genuine_deviation": found.own_deviation.repeat(count),
-            "impostor_mean": found.mean.ravel(),
-            "impostor_deviation": found.deviation.ravel(),
+            "class": found.classes[own[rows]],
+            "nearest": found.classes[near[rows]],
+            "far": found.accepted.ravel()[rows],
+            "overlap": found.overlap.ravel()[rows],
+            "genuine_mean": found.own_mean[own[rows]],
+            "genuine_deviation": found.own_deviation[own[rows]],
+            "impostor_mean": found.mean.ravel()[rows],
+            "impostor_deviation": found.deviation.ravel()[rows],
         }
     )
-    table = table.sort_values(["far", "overlap"], ascending=False, kind="stable")
-    if once:
-        both = np.stack([np.arange(len(found.classes)).repeat(count), found.neighbours.ravel()], axis=1)[table.index]
-        first = np.unique(np.sort(both, axis=1), axis=0, return_index=True)[1]
-        table = table.iloc[np.sort(first)]
-    return table.reset_index(drop=True)
 
 
 def confusable(audit: Audit, data: EmbeddingSet, n: int) -> pd.DataFrame:

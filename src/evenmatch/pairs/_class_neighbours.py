@@ -63,9 +63,9 @@ def class_neighbours(
 
     Centres are means of the (for cosine normalised) vectors. Finding candidates costs K²·d operations, n²/K² times less
     than all pairs; no K × K table is held, but tiles of it. Of a class of more than 256 samples 256 random ones are
-    scored. Vectors of up to 256 MiB are held as float32, twice; of larger sets a few classes at a time. A class whose
-    samples lie in several places can be mistaken for one whose centre is far; its FAR over all
-    classes in ``by_class`` shows that.
+    scored. Vectors of up to 256 MiB are held as float32, twice where a class has more than 256 samples; of larger sets
+    those of a few classes at a time. A class whose samples lie in several places can be mistaken for one whose centre
+    is far; its FAR over all classes in ``by_class`` shows that.
 
     Args:
         embeddings: n samples.
@@ -88,12 +88,7 @@ def class_neighbours(
     problem = Problem.build(embeddings, None, metric)
     side, n_classes = problem.rows, problem.classes.size
     candidates = min(candidates, n_classes - 1)
-    rng = np.random.default_rng(_SEED)
-    members = [
-        np.arange(start, stop) if stop - start <= _MOST_SAMPLES
-        else np.sort(start + rng.choice(stop - start, _MOST_SAMPLES, replace=False))
-        for start, stop in zip(side.starts.tolist(), side.stops.tolist(), strict=True)
-    ]  # fmt: skip
+    positions, edges = _members(side)
     prepared = side.block(0, side.n) if 4 * side.n * side.source.dim <= _HELD_BYTES else None
     centres = _centres(side, prepared)
     squares = (centres * centres).sum(axis=1)
@@ -101,33 +96,39 @@ def class_neighbours(
     pairs = np.full((4, n_classes, candidates), np.nan)
     own = np.full((2, n_classes), np.nan)
 
-    def vectors_of(codes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Members of some classes, one class after the other, and where each of them begins and ends."""
-        parts = [members[code] for code in codes.tolist()]
-        positions = np.concatenate(parts)
-        vectors = side.gather(positions) if prepared is None else prepared.take(positions, axis=0)
-        return vectors, np.cumsum([0, *(part.size for part in parts)])
-
     every, limit = np.arange(n_classes), np.float32(threshold)
     threads = threads or available_cores()
     tile = max(1, min(_TILE, n_classes // (2 * threads)))
-    held = None if prepared is None else vectors_of(every)
+    held = prepared
+    if prepared is not None and positions.size < side.n:
+        held = prepared.take(positions, axis=0)
 
     def work(start: int) -> None:
         codes = every[start : start + tile]
         nearest[codes] = _nearest(centres, squares, start, start + codes.size, candidates, metric)
         if held is not None:
-            _compare(*held, codes, nearest[codes], codes, limit, metric == "euclidean", pairs, own)
+            _compare(held, edges, codes, nearest[codes], codes, limit, metric == "euclidean", pairs, own)
             return
         local = np.arange(candidates + 1)
         for code in codes:
-            few = vectors_of(np.append(code, nearest[code]))
-            _compare(*few, local[:1], local[None, 1:], every[code:], limit, metric == "euclidean", pairs, own)
+            of_class = [positions[edges[c] : edges[c + 1]] for c in (code, *nearest[code])]
+            few, ends = side.gather(np.concatenate(of_class)), np.cumsum([0, *(part.size for part in of_class)])
+            _compare(few, ends, local[:1], local[None, 1:], every[code:], limit, metric == "euclidean", pairs, own)
 
     with one_blas_thread(), ThreadPoolExecutor(threads) as pool:
         for _ in pool.map(work, range(0, n_classes, tile)):
             pass
     return ClassNeighbours(problem.classes, float(threshold), nearest, *pairs, *own)
+
+
+def _members(side: Side) -> tuple[np.ndarray, np.ndarray]:
+    """Samples of each class that are scored, one class after the other, and where each class begins, ``(K + 1,)``."""
+    rng, scored = np.random.default_rng(_SEED), np.ones(side.n, bool)
+    for code in np.flatnonzero(side.sizes > _MOST_SAMPLES).tolist():
+        start, stop = side.starts[code], side.stops[code]
+        scored[start:stop] = False
+        scored[start + rng.choice(stop - start, _MOST_SAMPLES, replace=False)] = True
+    return np.flatnonzero(scored), np.append(0, np.minimum(side.sizes, _MOST_SAMPLES).cumsum())
 
 
 @nb.njit(nogil=True, cache=True)
@@ -187,30 +188,30 @@ def _compare(vectors, edges, classes, near, into, threshold, euclidean, pairs, o
     ``vectors`` holds the members of class c from ``edges[c]`` to ``edges[c + 1]``.
     """
     for i in range(classes.size):
-        of_class = np.concatenate((classes[i : i + 1], near[i]))
-        ends = (edges[of_class + 1] - edges[of_class]).cumsum()
-        right = np.empty((ends[-1], vectors.shape[1]), np.float32)
-        for rank in range(ends.size):
-            start, stop = edges[of_class[rank]], edges[of_class[rank] + 1]
-            right[ends[rank] - (stop - start) : ends[rank]] = vectors[start:stop]
-        left = right[: ends[0]]
-        scores = np.dot(left, right.T)
-        if euclidean:
-            euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
-        own = np.empty(ends[0] * (ends[0] - 1) // 2, np.float32)
+        left = vectors[edges[classes[i]] : edges[classes[i] + 1]]
+        scores = _scores(left, left, euclidean)
+        own = np.empty(len(left) * (len(left) - 1) // 2, np.float32)
         filled = 0
-        for a in range(ends[0]):
+        for a in range(len(left)):
             own[filled : filled + a] = scores[a, :a]
             filled += a
         own.sort()
         own_moments[0, into[i]], own_moments[1, into[i]] = _moments(own)
         first, scale = _buckets(own)
         for rank in range(near.shape[1]):
-            across = np.ascontiguousarray(scores[:, ends[rank] : ends[rank + 1]]).ravel()
+            across = _scores(left, vectors[edges[near[i, rank]] : edges[near[i, rank] + 1]], euclidean).ravel()
             pairs[0, into[i], rank] = (across >= threshold).mean()
             pairs[1, into[i], rank], pairs[2, into[i], rank] = _moments(across)
             if own.size:
                 pairs[3, into[i], rank] = _share_below(own, first, scale, across)
+
+
+@nb.njit(nogil=True, cache=True)
+def _scores(left, right, euclidean):
+    scores = np.dot(left, right.T)
+    if euclidean:
+        euclidean_tile(scores, left, right, (left * left).sum(axis=1), (right * right).sum(axis=1))
+    return scores
 
 
 def _centres(side: Side, prepared: np.ndarray | None) -> np.ndarray:
