@@ -11,14 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import platform
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import torch
 from memory import in_fresh_process, status_bytes
-from output import write
+from output import facts, show, write
 from timing import median_seconds, seconds
 from torch import Tensor
 
@@ -213,9 +212,11 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure")
     parser.add_argument("--resnet-size", type=int, default=128, help="side of the images; the papers use 224")
     options = parser.parse_args()
-    load = os.getloadavg()[0]
-    print(f"torch {torch.__version__}, {torch.get_num_threads()} threads, {platform.machine()}, load {load:.1f}")
-    figures: dict[str, Any] = {"torch": torch.__version__, "threads": torch.get_num_threads(), "load": load}
+    figures: dict[str, Any] = {
+        **facts(), "torch": torch.__version__, "threads": torch.get_num_threads(), "load": os.getloadavg()[0],
+    }  # fmt: skip
+    for name, value in figures.items():
+        show(name, value)
     for part in options.parts:
         figures[part] = PARTS[part](options)
     write(figures, options.json)

@@ -14,6 +14,8 @@ COMMANDS = (
     "check",
     "transfer",
     "compare",
+    "robustness",
+    "scores",
     "train",
     "embed",
     "datasets list",

@@ -113,7 +113,7 @@ def test_other_data_can_be_embedded(run, config, tmp_path, capfd):
         (["embed", "{run}", "nowhere"], "is neither a data set"),
         (["embed", "{run}", "--checkpoint", "best"], "has no checkpoint 'best'; it has last"),
         (["embed", "{run}", "--device", "abacus"], "device 'abacus' cannot be used"),
-        (["embed", "{run}", "--out", "x.doc"], "has no suffix that embeddings are written to"),
+        (["embed", "{run}", "--out", "x.doc"], "x.doc has no suffix that can be written"),
     ],
 )
 def test_what_goes_wrong_is_one_line(arguments, message, config, run, capfd, tmp_path, monkeypatch):

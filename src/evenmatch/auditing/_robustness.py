@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from evenmatch.auditing._debias import noise_of
 from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import _as_set
-from evenmatch.embeddings import EmbeddingSet
+from evenmatch.embeddings import EmbeddingSet, atomic_path, require_writable
 from evenmatch.errors import InputError
 from evenmatch.measures import consistency, debiased_opis, rates_at
 from evenmatch.pairs import count_pairs
@@ -83,6 +84,23 @@ class Robustness:
         ax.set_ylabel({"far": "FAR", "frr": "FRR", "opis": "OPIS"}.get(quantity, "debiased OPIS"))
         ax.legend()
         return ax
+
+    def save_figure(self, path: str | Path) -> None:
+        """Draw FAR, FRR and OPIS side by side to a ``.png``, ``.pdf`` or ``.svg``, whole or not at all.
+
+        Raises:
+            InputError: another suffix, or a folder that cannot be written to.
+        """
+        require_writable(path, (".png", ".pdf", ".svg"))
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        figure = Figure(figsize=(11, 3.6), layout="constrained")
+        FigureCanvasAgg(figure)
+        for quantity, ax in zip(("far", "frr", "opis"), figure.subplots(1, 3), strict=True):
+            self.plot(quantity, ax)
+        with atomic_path(path) as temporary:
+            figure.savefig(temporary, dpi=200)
 
 
 def robustness(

@@ -28,6 +28,7 @@ class ScoreAudit:
         folds: accuracy by fold, or None without folds.
         groups: group → (FAR, FRR) at the first threshold; empty without groups, NaN without such pairs.
         eer: the rate at which FAR and FRR differ least, their mean.
+        confidence: of the intervals.
     """
 
     genuine: int
@@ -38,6 +39,7 @@ class ScoreAudit:
     folds: FoldAccuracy | None
     groups: dict[Any, tuple[float, float]]
     eer: float
+    confidence: float
 
     def summary(self) -> dict[str, Any]:
         """Everything as a dict that JSON can hold; ``+inf`` and NaN are None."""
@@ -55,6 +57,7 @@ class ScoreAudit:
             "eer": self.eer,
             "tar_at_far": rows,
             "units": self.units,
+            "confidence": self.confidence,
             "accuracy": None
             if self.folds is None
             else {
@@ -148,8 +151,9 @@ def audit_scores(
             inside = codes["group"][1] == code
             by_group[name] = _share(accepted[inside & ~genuine]), _share(~accepted[inside & genuine])
     return ScoreAudit(
-        int(genuine.sum()), int((~genuine).sum()), rates, intervals, units, accuracy, by_group, _eer(values, genuine)
-    )
+        int(genuine.sum()), int((~genuine).sum()), rates, intervals, units, accuracy, by_group, _eer(values, genuine),
+        confidence,
+    )  # fmt: skip
 
 
 def _column(values: Any, name: str, size: int | None) -> np.ndarray:

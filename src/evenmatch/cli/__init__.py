@@ -8,7 +8,7 @@ from typing import Any
 import typer
 
 from evenmatch import __version__
-from evenmatch.cli import audit, calibrate, check, compare, datasets, demo, embed, train, transfer
+from evenmatch.cli import audit, calibrate, check, compare, datasets, demo, embed, robustness, scores, train, transfer
 from evenmatch.errors import CheckFailed, EvenmatchError
 
 __all__ = ["app", "main"]
@@ -32,6 +32,8 @@ app.command("check")(check.check)
 app.command("compare")(compare.compare)
 app.command("demo")(demo.demo)
 app.command("transfer")(transfer.transfer)
+app.command("robustness")(robustness.robustness)
+app.command("scores")(scores.scores)
 app.command("train")(train.train)
 app.command("embed")(embed.embed)
 app.add_typer(datasets.app, name="datasets")

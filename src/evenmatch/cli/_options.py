@@ -13,7 +13,15 @@ from evenmatch.errors import CheckFailed, InputError
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["check_limits", "numbers", "parse_limits", "print_json", "print_summary", "write_csv"]
+__all__ = [
+    "check_limits",
+    "check_outputs",
+    "numbers",
+    "parse_limits",
+    "print_json",
+    "print_summary",
+    "write_csv",
+]
 
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
@@ -63,6 +71,19 @@ def check_limits(values: dict[str, Any], limits: dict[str, float]) -> None:
     above = [f"{name} is {values[name]:.6g}, above {limit:g}" for name, limit in limits.items() if values[name] > limit]
     if above:
         raise CheckFailed("; ".join(above))
+
+
+def check_outputs(*paths: Path | None) -> None:
+    """Hold every file that is to be written against its folder, before any work.
+
+    Raises:
+        InputError: one could not be written.
+    """
+    from evenmatch.embeddings import require_writable
+
+    for path in paths:
+        if path is not None:
+            require_writable(path)
 
 
 def print_json(value: Any) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from evenmatch.cli._cluster import choose_engine, resumable
-from evenmatch.cli._options import check_limits, numbers, parse_limits, print_summary, write_csv
+from evenmatch.cli._options import check_limits, check_outputs, numbers, parse_limits, print_summary, write_csv
 
 __all__ = ["audit"]
 
@@ -95,6 +95,7 @@ def audit(
         raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
     if ref is not None and confusable:
         raise typer.BadParameter("names classes of one set; leave --ref out", param_hint="--confusable")
+    check_outputs(save, csv, html)
     chosen = choose_engine(engine, scheduler, workers, checkpoint, resume, threads=threads)
 
     import evenmatch as em

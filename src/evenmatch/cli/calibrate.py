@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_summary
+from evenmatch.cli._options import check_outputs, print_summary
 
 __all__ = ["calibrate"]
 
@@ -51,6 +51,8 @@ def calibrate(
 
     evenmatch calibrate embeddings.npz --cost-false-accept 50 --cost-false-reject 1 --prior 0.01
     """
+    check_outputs(out)
+
     import evenmatch as em
     from evenmatch.report import print_point
 

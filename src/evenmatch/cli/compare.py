@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_summary
+from evenmatch.cli._options import check_outputs, print_summary
 
 __all__ = ["compare"]
 
@@ -40,6 +40,7 @@ def compare(
         raise typer.BadParameter(
             f"the names {', '.join(labels)} are not distinct; name each model", param_hint="--names"
         )
+    check_outputs(html)
 
     import evenmatch as em
     from evenmatch.report import print_comparison

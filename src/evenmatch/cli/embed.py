@@ -37,9 +37,10 @@ def embed(
 
     evenmatch embed runs/cub photos/ --out photos.parquet
     """
-    from evenmatch.embeddings import save
+    from evenmatch.embeddings import require_writable, save
     from evenmatch.training import embed_with_run
 
+    require_writable(out, (".npz", ".parquet", ".safetensors"))
     embeddings = embed_with_run(
         run, data, root=root, split=split, role=role, checkpoint=checkpoint, device=device, workers=workers
     )

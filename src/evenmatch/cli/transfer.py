@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from evenmatch.cli._options import print_summary
+from evenmatch.cli._options import check_outputs, print_summary
 
 __all__ = ["transfer"]
 
@@ -39,6 +39,8 @@ def transfer(
 
     evenmatch transfer new.npy --point point.json --samples-per-class 20 --json
     """
+    check_outputs(out)
+
     import evenmatch as em
     from evenmatch.embeddings import load_unlabeled
     from evenmatch.report import print_transfer

@@ -5,13 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from evenmatch.errors import InputError
 
-__all__ = ["atomic_path"]
+__all__ = ["atomic_path", "require_writable"]
 
 _VOLUME_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EFBIG, errno.ENAMETOOLONG)
 
@@ -35,7 +35,7 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         ['result.json']
     """
     target = Path(path)
-    _require_writable(target)
+    require_writable(target)
     # A short name of our own: the target's may already be as long as the file system allows.
     temporary = target.parent / f".tmp-{secrets.token_hex(8)}{target.suffix}"
     try:
@@ -54,7 +54,17 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         raise
 
 
-def _require_writable(target: Path) -> None:
+def require_writable(path: str | os.PathLike[str], suffixes: Sequence[str] = ()) -> None:
+    """Raise `InputError` unless a file of one of these suffixes (any, if none) could be written: ask before the work.
+
+    Examples:
+        >>> require_writable("figure.doc", (".png", ".pdf"))
+        Traceback (most recent call last):
+        evenmatch.errors.InputError: figure.doc has no suffix that can be written; use one of .png, .pdf
+    """
+    target = Path(path)
+    if suffixes and target.suffix.lower() not in suffixes:
+        raise InputError(f"{target} has no suffix that can be written; use one of {', '.join(suffixes)}")
     folder = target.parent
     if not folder.exists():
         raise InputError(f"{target} cannot be written: the folder {folder} does not exist; create it first")

@@ -6,6 +6,8 @@ from evenmatch.report._card import audit_card, comparison_card
 from evenmatch.report._compare_page import ComparedModel, compare_page, comparison_headline
 from evenmatch.report._plan_table import print_plan
 from evenmatch.report._points import print_check, print_point, reliability
+from evenmatch.report._robustness_table import print_robustness
+from evenmatch.report._scores_table import print_scores
 from evenmatch.report._terminal import print_audit, print_comparison
 from evenmatch.report._thumbnails import thumbnail
 from evenmatch.report._unlabeled import print_drift, print_transfer
@@ -24,6 +26,8 @@ __all__ = [
     "print_drift",
     "print_plan",
     "print_point",
+    "print_robustness",
+    "print_scores",
     "print_transfer",
     "reliability",
     "thumbnail",
