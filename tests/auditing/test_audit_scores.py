@@ -69,7 +69,30 @@ def test_intervals_leave_out_folds_before_classes_before_groups():
     (far_low, far_high), (tar_low, tar_high) = found.intervals[0]
     assert far_low < found.rates[0].far < far_high
     assert tar_low < found.rates[0].tar < tar_high
-    assert em.audit_scores(scores, same).intervals == (None, None, None)
+    assert em.audit_scores(scores, same).intervals == ((None, None),) * 3
+
+
+def test_a_list_without_an_error_has_no_interval_of_width_0():
+    scores, same = pairs(decimals=6)
+    folds = np.arange(400) % 10
+    none, every = (em.audit_scores(scores, same, folds=folds, far=[rate]).intervals[0] for rate in (0.0, 1.0))
+    assert none[0] is None
+    assert none[1] is not None
+    assert every == (None, None)
+    assert rates_by_unit(np.zeros(400, bool), folds, 0.95) is None
+
+
+def test_one_rate_and_names_of_any_kind():
+    scores, same = pairs()
+    groups = np.array(["10", 2, "b"], dtype=object)[np.arange(400) % 3]
+    found = em.audit_scores(scores, same, groups=groups, far=0.1)
+    assert len(found.rates) == 1
+    summary = found.summary()
+    names = {row["group"]: row["far"] for row in summary["groups"]}
+    assert set(names) == {"10", "2", "b"}
+    far = summary["differentials"]["far"]
+    assert names[far["highest_group"]] == far["highest"]
+    assert names[far["lowest_group"]] == far["lowest"]
 
 
 def test_groups_and_eer():
@@ -98,6 +121,9 @@ def test_groups_and_eer():
         ({"same": [1, 1, 1, 1]}, "one kind"),
         ({"folds": [0, 0, 0, 0]}, "one fold"),
         ({"folds": [0, 0, 1, 0]}, "one kind"),
+        ({"folds": [7, 7, 9, 7]}, "without fold 7 all pairs are of one kind"),
+        ({"groups": ["a", None, "b", "a"]}, "groups has no value for pair 1"),
+        ({"groups": ["a", "b", np.nan, 1]}, "groups has no value for pair 2"),
         ({"far": []}, "at least one"),
         ({"far": [2.0]}, "between 0 and 1"),
         ({"confidence": 1.0}, "confidence"),

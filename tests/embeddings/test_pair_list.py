@@ -34,7 +34,7 @@ def test_every_column_is_read_under_its_name(tmp_path, suffix):
 
 
 def test_names_that_are_digits_stay_text(tmp_path):
-    (tmp_path / "pairs.csv").write_bytes(b"\xef\xbb\xbfscore,same,class\r\n1,1,007\r\n0.5,0,7\r\n")
+    (tmp_path / "pairs.csv").write_bytes(b"\xef\xbb\xbfscore,same, class\r\n1,1,007\r\n0.5,0,7\r\n")
     found = load_scores(tmp_path / "pairs.csv")
     assert found["classes"].tolist() == ["007", "7"]
     assert found["scores"].tolist() == [1, 0.5]
@@ -53,6 +53,8 @@ def test_true_and_false_are_understood(tmp_path):
         ("pairs.csv", "score,same\n0.5,1\n,0\n", "row 1 of column 'score' in .* is empty"),
         ("pairs.csv", "score,same,group\n0.5,1,a\n0.4,0,\n", "row 1 of column 'group' in .* is empty"),
         ("pairs.csv", "score,same\n0.5,1\n0.4\n", "cannot be read as a .csv table"),
+        ("pairs.csv", "score,same,score\n0.5,1,0.5\n", "has the columns 'score' and 'score'; keep one"),
+        ("pairs.csv", "score,same,fold,folds\n0.5,1,1,1\n", "has the columns 'fold' and 'folds'; keep one"),
         ("pairs.csv", "", "empty file"),
         ("pairs.parquet", "PAR1 and no more", "cannot be read as a .parquet table"),
         ("pairs.txt", "x", "no known suffix"),

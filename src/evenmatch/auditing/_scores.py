@@ -15,6 +15,8 @@ __all__ = ["ScoreAudit", "audit_scores"]
 
 _FEWEST_ERRORS = 30
 
+Interval = tuple[float, float]
+
 
 @dataclass(frozen=True, eq=False)
 class ScoreAudit:
@@ -23,7 +25,8 @@ class ScoreAudit:
     Attributes:
         genuine, impostor: pairs of each kind.
         rates: one entry a FAR asked for, with the threshold and the realised rates.
-        intervals: for each of them ``(FAR interval, TAR interval)``, None where no units are given or too few.
+        intervals: for each of them ``(FAR interval, TAR interval)``, each None where no units are given or too few, or
+            where no pair of the kind is accepted, or every one: the list does not say what a longer one would show.
         units: what the intervals leave out one at a time: ``"fold"``, ``"class"``, ``"group"`` or None.
         folds: accuracy by fold, or None without folds.
         groups: group → (FAR, FRR) at the first threshold; empty without groups, NaN without such pairs.
@@ -34,7 +37,7 @@ class ScoreAudit:
     genuine: int
     impostor: int
     rates: tuple[PairRates, ...]
-    intervals: tuple[tuple[tuple[float, float], tuple[float, float]] | None, ...]
+    intervals: tuple[tuple[Interval | None, Interval | None], ...]
     units: str | None
     folds: FoldAccuracy | None
     groups: dict[Any, tuple[float, float]]
@@ -46,11 +49,12 @@ class ScoreAudit:
         rows = []
         for rate, interval in zip(self.rates, self.intervals, strict=True):
             row: dict[str, Any] = {**asdict(rate), "threshold": _finite(rate.threshold)}
-            row["far_interval"], row["tar_interval"] = (None, None) if interval is None else map(list, interval)
+            row["far_interval"], row["tar_interval"] = (None if each is None else list(each) for each in interval)
             row["enough_impostors"] = rate.target * self.impostor >= _FEWEST_ERRORS
             rows.append(row)
         columns = zip(*self.groups.values(), strict=True) if self.groups else ()
         found = [differential(np.array(column)) for column in columns]
+        names = [str(name) for name in self.groups]
         return {
             "genuine": self.genuine,
             "impostor": self.impostor,
@@ -71,7 +75,14 @@ class ScoreAudit:
                 for name, (far, frr) in self.groups.items()
             ],
             "differentials": {
-                name: None if each is None else {**asdict(each), "difference": each.difference}
+                name: None
+                if each is None
+                else {
+                    **asdict(each),
+                    "difference": each.difference,
+                    "highest_group": names[each.highest_group],
+                    "lowest_group": names[each.lowest_group],
+                }
                 for name, each in zip(("far", "frr"), found, strict=False)
             },
         }
@@ -84,7 +95,7 @@ def audit_scores(
     groups: Any = None,
     classes: Any = None,
     folds: Any = None,
-    far: Sequence[float] = (1e-2, 1e-3, 1e-4),
+    far: float | Sequence[float] = (1e-2, 1e-3, 1e-4),
     confidence: float = 0.95,
 ) -> ScoreAudit:
     """Judge a fixed list of scored pairs, as face verification protocols do.
@@ -104,7 +115,7 @@ def audit_scores(
         groups: ``(p,)`` a label of each pair (domain, demographic).
         classes: ``(p,)`` the subject of each pair; of an impostor pair the one who is claimed.
         folds: ``(p,)`` fold of each pair, two or more.
-        far: false accept rates in [0, 1]; groups are judged at the threshold of the first.
+        far: one or several false accept rates in [0, 1]; groups are judged at the threshold of the first.
         confidence: of the intervals, in (0, 1).
 
     Raises:
@@ -129,19 +140,20 @@ def audit_scores(
     genuine = kind.astype(bool)
     if genuine.all() or not genuine.any():
         raise InputError("all pairs are of one kind; give genuine and impostor pairs")
-    if not len(far) or any(not 0 <= rate <= 1 for rate in far):
-        raise InputError(f"far is {tuple(far)}; give at least one false accept rate between 0 and 1")
+    targets = np.atleast_1d(np.asarray(far, dtype=np.float64)).tolist()
+    if not targets or any(not 0 <= rate <= 1 for rate in targets):
+        raise InputError(f"far is {tuple(targets)}; give at least one false accept rate between 0 and 1")
     if not 0 < confidence < 1:
         raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
     given = {"fold": folds, "class": classes, "group": groups}
     codes = {name: _codes(part, f"{name}s", values.size) for name, part in given.items() if part is not None}
     accuracy = None
     if "fold" in codes:
-        accuracy = fold_accuracy(values, genuine, _checked_folds(codes["fold"][1], genuine))
-    rates = tuple(pair_rates(values, genuine, float(rate)) for rate in far)
+        accuracy = fold_accuracy(values, genuine, _checked_folds(*codes["fold"], genuine))
+    rates = tuple(pair_rates(values, genuine, rate) for rate in targets)
     units = next(iter(codes), None)
     intervals = tuple(
-        None if units is None else _intervals(values >= rate.threshold, genuine, codes[units][1], confidence)
+        (None, None) if units is None else _intervals(values >= rate.threshold, genuine, codes[units][1], confidence)
         for rate in rates
     )
     by_group: dict[Any, tuple[float, float]] = {}
@@ -166,26 +178,31 @@ def _column(values: Any, name: str, size: int | None) -> np.ndarray:
 
 
 def _codes(values: Any, name: str, size: int) -> tuple[np.ndarray, np.ndarray]:
-    return np.unique(_column(values, name, size), return_inverse=True)
+    """Names in order, and the place of each pair's among them."""
+    import pandas as pd
+
+    column = _column(values if hasattr(values, "dtype") else np.array(values, dtype=object), name, size)
+    if (missing := pd.isna(column)).any():
+        raise InputError(f"{name} has no value for pair {missing.argmax()}; drop the pair or give it one")
+    codes, names = pd.factorize(column, sort=True)
+    return np.asarray(names), codes
 
 
-def _checked_folds(codes: np.ndarray, genuine: np.ndarray) -> np.ndarray:
-    n = int(codes.max()) + 1
-    if n < 2:
+def _checked_folds(names: np.ndarray, codes: np.ndarray, genuine: np.ndarray) -> np.ndarray:
+    if names.size < 2:
         raise InputError("all pairs are in one fold; the threshold is chosen on the other folds: give two or more")
-    for fold in range(n):
+    for fold, name in enumerate(names.tolist()):
         rest = genuine[codes != fold]
         if rest.all() or not rest.any():
-            raise InputError(f"without fold {fold} all pairs are of one kind; spread both kinds over the folds")
+            raise InputError(f"without fold {name} all pairs are of one kind; spread both kinds over the folds")
     return codes
 
 
 def _intervals(
     accepted: np.ndarray, genuine: np.ndarray, units: np.ndarray, confidence: float
-) -> tuple[tuple[float, float], tuple[float, float]] | None:
+) -> tuple[Interval | None, Interval | None]:
     far = rates_by_unit(accepted[~genuine], units[~genuine], confidence)
-    tar = rates_by_unit(accepted[genuine], units[genuine], confidence)
-    return None if far is None or tar is None else (far, tar)
+    return far, rates_by_unit(accepted[genuine], units[genuine], confidence)
 
 
 def _eer(scores: np.ndarray, genuine: np.ndarray) -> float:

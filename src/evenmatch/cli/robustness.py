@@ -92,9 +92,10 @@ def robustness(
         write_csv(found.table.set_index("disturbance"), csv)
     if figure is not None:
         found.save_figure(figure)
-    print_summary(found.summary(), print_robustness, json)
+    summary = found.summary()
+    print_summary(summary, print_robustness, json)
     if not json:
         for path in (csv, figure):
             if path is not None:
                 typer.echo(f"wrote {path}")
-    check_limits({name: float(found.table[name].max()) for name in _LIMITS}, limits)
+    check_limits({name: max(row[name] for row in summary["rows"]) for name in _LIMITS}, limits)

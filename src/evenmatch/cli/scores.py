@@ -15,9 +15,7 @@ __all__ = ["scores"]
 def scores(
     file: Annotated[
         Path,
-        typer.Argument(
-            help="Scored pairs: .csv or .parquet with columns score, same, and optionally fold, class, group."
-        ),
+        typer.Argument(help="Scored pairs, .csv or .parquet: columns score, same, and if known fold, class, group."),
     ],
     far: Annotated[str, typer.Option(help="False accept rates; groups are judged at the first.")] = "1e-2,1e-3,1e-4",
     confidence: Annotated[float, typer.Option(help="Of the intervals.")] = 0.95,

@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from numpy.typing import NDArray
+
 from evenmatch.embeddings._guard import reading, require_file, require_magic
 from evenmatch.embeddings._roles import missing
 from evenmatch.errors import InputError
@@ -23,7 +25,7 @@ _NEEDED = ("scores", "same")
 
 
 def load_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a table of scored pairs: the arguments of `audit_scores` by name.
+    r"""Read a table of scored pairs: the arguments of `audit_scores` by name.
 
     path: `.csv` with a header row, or `.parquet`; one row a pair, with the columns `score` and `same` (0 or 1, true or
         false) and, if there are any, `fold`, `class` and `group`; other columns are not read.
@@ -33,7 +35,7 @@ def load_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
     Examples:
         >>> import tempfile
         >>> path = Path(tempfile.mkdtemp()) / "pairs.csv"
-        >>> _ = path.write_text("score,same\\n0.9,1\\n0.2,0\\n")
+        >>> _ = path.write_text("score,same\n0.9,1\n0.2,0\n")
         >>> load_scores(path)["same"]
         array([1, 0])
     """
@@ -49,33 +51,39 @@ def load_scores(path: str | os.PathLike[str]) -> dict[str, Any]:
         table = _table(path, suffix)
     found = {}
     for role, names in _NAMES.items():
-        name = next((name for name in table.column_names if name.strip() in names), None)
-        if name is None and role in _NEEDED:
-            raise missing(
-                path, f"column {names[0]!r}", table.column_names, "give the column that name in the first row"
-            )
-        if name is None:
-            continue
-        column = table.column(name)
-        values = column.to_numpy()
-        empty = column.is_null().to_numpy()
-        if values.dtype == object:
-            empty = empty | (values == "")
-        if empty.any():
-            raise InputError(
-                f"row {empty.argmax()} of column {name!r} in {path} is empty; drop the pair or give it a value"
-            )
-        found[role] = values
+        present = [name for name in table.column_names if name in names]
+        if not present and role in _NEEDED:
+            raise missing(path, f"column {names[0]!r}", table.column_names, "name the column so in the first row")
+        if len(present) > 1:
+            raise InputError(f"{path} has the columns {' and '.join(map(repr, present))}; keep one of them")
+        if present:
+            found[role] = _values(path, present[0], table.column(present[0]))
     return found
 
 
+def _values(path: Path, name: str, column: Any) -> NDArray[Any]:
+    values = column.to_numpy()
+    empty = column.is_null().to_numpy()
+    if values.dtype == object:
+        empty = empty | (values == "")
+    if empty.any():
+        raise InputError(f"row {empty.argmax()} of column {name!r} in {path} is empty; drop the pair or give a value")
+    return values
+
+
 def _table(path: Path, suffix: str) -> Any:
-    if suffix == ".csv":
-        import pyarrow as pa
-        from pyarrow import csv
+    """The table of a file, spaces around its column names removed."""
+    if suffix == ".parquet":
+        import pyarrow.parquet as pq
 
-        texts = {name: pa.string() for role in ("classes", "groups") for name in _NAMES[role]}  # 007 is not 7
-        return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=texts))
-    import pyarrow.parquet as pq
+        table = pq.read_table(path)
+        return table.rename_columns([name.strip() for name in table.column_names])
+    import pyarrow as pa
+    from pyarrow import csv
 
-    return pq.read_table(path)
+    with csv.open_csv(path) as reader:
+        names = reader.schema.names
+    texts = (*_NAMES["classes"], *_NAMES["groups"])  # there 007 is not 7
+    types = {name: pa.string() for name in names if name.strip() in texts}
+    table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
+    return table.rename_columns([name.strip() for name in names])

@@ -123,12 +123,13 @@ def rates_by_unit(wrong: np.ndarray, units: np.ndarray, confidence: float) -> tu
         confidence: in (0, 1).
 
     Returns:
-        ``(low, high)``; None below 5 units.
+        ``(low, high)``; None below 5 units, and where none or all of the decisions are wrong: units that do not differ
+        say nothing of how much they may.
     """
     _, codes = np.unique(units, return_inverse=True)
     pairs, errors = np.bincount(codes), np.bincount(codes, weights=wrong)
     n = pairs.size
-    if n < 5:
+    if n < 5 or errors.sum() in (0, pairs.sum()):
         return None
     left_out = (errors.sum() - errors) / (pairs.sum() - pairs)
     error = float(np.sqrt((n - 1) / n * np.square(left_out - left_out.mean()).sum()))
