@@ -84,3 +84,22 @@ def test_rates_that_cannot_be_had_are_refused():
     same = em.EmbeddingSet.from_arrays(np.ones((20, 3)), np.arange(20) % 4)
     with pytest.raises(UnreachableTargetError, match="only rejecting every pair"):
         em.audit_across({"a": same, "b": same}, far=0.01)
+
+
+def test_a_set_that_no_threshold_serves_has_none_of_its_own():
+    x, codes = clusters(k=15, each=2)
+    x[2] = x[0]  # one item under two labels, among few pairs
+    across = em.audit_across({"copies": em.EmbeddingSet.from_arrays(x, codes), "clean": SETS["clean"]}, far=1e-3)
+    assert across.table.loc["copies", ["own_threshold", "own_far", "own_tar", "tar_lost"]].isna().all()
+    assert across.table.loc["copies", "far"] > 0
+    assert across.spread["threshold"] == 0
+    summary = json.loads(json.dumps(across.summary(), allow_nan=False))
+    assert summary["sets"][0]["own_threshold"] is None
+
+
+def test_a_confidence_that_is_none_is_refused_before_the_count(monkeypatch):
+    monkeypatch.setattr("evenmatch.auditing._across.count_pairs", None)
+    with pytest.raises(InputError, match="confidence is 95"):
+        em.audit_across(SETS, confidence=95)
+    with pytest.raises(UnreachableTargetError, match="between 0 and 1"):
+        em.audit_across(SETS, far=1.5)

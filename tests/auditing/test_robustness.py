@@ -71,8 +71,42 @@ def test_the_table_summary_and_figure():
 @pytest.mark.parametrize(
     "arguments",
     [{"disturbances": {"rain": [0.1]}}, {"disturbances": {"outliers": []}}, {"disturbances": {"fewer samples": [1.0]}},
-     {"disturbances": {"outliers": [0.0]}}, {"repeats": 0}],
+     {"disturbances": {"outliers": [0.0]}}, {"repeats": 0}, {"threshold": np.inf},
+     {"threshold": np.nan}, {"seed": -1}, {"far": (0.01, 0.01)}],
 )  # fmt: skip
 def test_bad_arguments_are_refused(arguments):
     with pytest.raises(InputError):
         em.robustness(DATA, **arguments)
+
+
+def test_the_share_of_wrong_labels_is_the_one_asked_for():
+    two = EmbeddingSet.from_arrays(np.eye(4)[np.arange(200) % 4], np.arange(200) % 5 == 0)
+    wrong = _disturbed(two, "wrong labels", 0.1, np.random.default_rng(0))
+    assert np.mean(wrong.labels != two.labels) == 0.1
+
+
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_the_threshold_is_the_same_throughout(metric):
+    """Between two thresholds of the grid, and below the range of a copy whose longest distance is shorter."""
+    for threshold in (0.7812345, 0.1) if metric == "cosine" else (-4.321987, -1e3):
+        found = em.robustness(
+            DATA, threshold=threshold, disturbances={"fewer samples": [0.5]}, repeats=1, metric=metric
+        )
+        copy = _disturbed(DATA, "fewer samples", 0.5, np.random.default_rng([0, 0, 500000, 0]))
+        x = copy.vectors.astype(float)
+        if metric == "cosine":
+            x /= np.linalg.norm(x, axis=1, keepdims=True)
+            scores = x @ x.T
+        else:
+            scores = -np.linalg.norm(x[:, None] - x[None], axis=-1)
+        upper = np.triu_indices(len(x), 1)
+        other = (copy.codes[:, None] != copy.codes[None])[upper]
+        far = np.mean(scores[upper][other] >= threshold)
+        assert found.table["far"][1] == pytest.approx(far, abs=1e-12)
+
+
+def test_groups_are_not_looked_at():
+    grouped = EmbeddingSet.from_arrays(DATA.vectors, DATA.labels, groups=np.arange(DATA.n))
+    found = em.robustness(grouped, disturbances={"outliers": [0.1]}, repeats=1)
+    assert found.summary() == em.robustness(DATA, disturbances={"outliers": [0.1]}, repeats=1).summary()
+    assert np.isnan(found.table["far_deviation"]).all()

@@ -143,6 +143,35 @@ def test_upper_is_stricter_and_its_predicted_upper_end_keeps_the_target():
     assert rejects.threshold < em.calibrate(data, frr=0.2).threshold
 
 
+def test_upper_on_frr_goes_as_far_up_as_the_classes_certify():
+    """Where classes lie far apart, that is far above the threshold of FAR 1e-3."""
+    data = made(k=200, each=6, dim=32, spread=0.3)
+    point = em.calibrate(data, frr=0.05, guarantee="upper")
+    assert point.far < 1e-4
+    assert point.frr_interval(200)[1] <= 0.05
+    mean = em.calibrate(data, frr=0.05)
+    assert 0 < mean.threshold - point.threshold < 0.05
+    higher = em.audit(data, thresholds=[(point.threshold + mean.threshold) / 2])
+    assert higher.frr_at((point.threshold + mean.threshold) / 2) > point.frr
+    with pytest.raises(InputError, match="audit with far=") as raised:
+        em.calibrate(em.audit(data), frr=0.05, guarantee="upper")
+    assert "stays below 0.05" in str(raised.value)
+
+
+def test_scores_in_bfloat16_are_no_threshold_to_ship():
+    audit = em.audit(made())
+    fast = replace(audit, counts=replace(audit.counts, arithmetic="bfloat16"))
+    with pytest.raises(InputError, match="needs float32 scores, and these were counted in bfloat16; audit with"):
+        em.calibrate(fast, far=1e-2)
+
+
+def test_groups_are_not_looked_at():
+    data = made()
+    grouped = em.EmbeddingSet.from_arrays(data.vectors, data.labels, groups=np.arange(data.n), name=data.name)
+    assert em.calibrate(grouped, far=1e-2) == em.calibrate(data, far=1e-2)
+    assert em.calibrate(grouped, far=1e-2, ref=data).far <= 1e-2
+
+
 def test_too_few_classes_say_what_they_can_certify():
     data = made(k=75)
     with pytest.raises(UnreachableTargetError, match=r"75 classes cannot certify FAR 0.0001 for 75 new") as raised:

@@ -54,3 +54,21 @@ def test_another_metric_or_model_is_refused():
         POINT.check(made(), metric="euclidean")
     with pytest.raises(InputError, match="have 8 dimensions and the point was calibrated on 16"):
         POINT.check(made(dim=8))
+
+
+def test_the_calibration_data_are_recognised_with_their_gallery():
+    data = made(seed=3)
+    queries, gallery = data.subset(slice(0, 200)), data.subset(slice(200, None))
+    point = em.calibrate(queries, ref=gallery, far=1e-2)
+    assert point.check(queries, gallery).same_data
+    assert not point.check(gallery, queries).same_data
+    assert not point.check(queries).same_data
+
+
+def test_a_euclidean_point_judges_data_that_have_shrunk():
+    """No distance among them is as long as the threshold: every pair is accepted."""
+    point = em.calibrate(made(), far=1e-2, metric="euclidean")
+    small = em.EmbeddingSet.from_arrays(0.01 * made().vectors, made().labels)
+    check = point.check(small)
+    assert (check.far, check.frr) == (1, 0)
+    assert not check.summary()["far_as_expected"]

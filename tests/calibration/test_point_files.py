@@ -46,6 +46,13 @@ def test_a_point_comes_back_as_it_was(options, tmp_path):
     assert again.threshold_probability == point.threshold_probability
 
 
+@pytest.mark.parametrize("name", ["run [ 3 ]", "a [\n1,\n2 ]", "[1,  2]"])
+def test_a_name_with_brackets_comes_back(name, tmp_path):
+    point = em.calibrate(made(name=name), far=1e-2)
+    point.save(tmp_path / "p.json")
+    assert em.OperatingPoint.load(tmp_path / "p.json").data.name == name
+
+
 def test_people_can_read_it(saved):
     text = saved.read_text("utf-8")
     content = json.loads(text)

@@ -34,7 +34,8 @@ class AcrossAudit:
         metric: of the scores.
         table: one row a data set: ``n``, ``classes``, ``far`` and ``tar`` at the one threshold with
             ``far_low … tar_high`` as intervals over classes; ``own_threshold``, ``own_far`` and ``own_tar``, what the
-            set's own best threshold for the same FAR gives; ``tar_lost``, own_tar - tar.
+            set's own best threshold for the same FAR gives; ``tar_lost``, own_tar - tar. NaN where only rejecting
+            every pair of the set keeps the FAR.
     """
 
     threshold: float
@@ -45,20 +46,20 @@ class AcrossAudit:
 
     @property
     def spread(self) -> dict[str, float]:
-        """Highest less lowest FAR, TAR and own threshold among the data sets."""
+        """Highest less lowest FAR, TAR and own threshold among the data sets that have one."""
         columns = {"far": "far", "tar": "tar", "threshold": "own_threshold"}
-        return {name: float(np.ptp(self.table[column].to_numpy(dtype=float))) for name, column in columns.items()}
+        return {name: _spread(self.table[column].to_numpy(dtype=float)) for name, column in columns.items()}
 
     def summary(self) -> dict[str, Any]:
-        """Everything as a dict that JSON can hold."""
+        """Everything as a dict that JSON can hold; NaN is None."""
         rows = zip(self.table.index.tolist(), self.table.to_dict("records"), strict=True)
         return {
             "threshold": self.threshold,
             "target": self.target,
             "fixed_on": self.fixed_on,
             "metric": self.metric,
-            "spread": self.spread,
-            "sets": [{"set": name, **{str(key): value for key, value in row.items()}} for name, row in rows],
+            "spread": _json_safe(self.spread),
+            "sets": [{"set": name} | _json_safe(row) for name, row in rows],
         }
 
 
@@ -100,6 +101,10 @@ def audit_across(
         >>> bool(across.table.tar["clean"] > across.table.tar["noisy"])
         True
     """
+    if not 0 <= far <= 1:
+        raise UnreachableTargetError(f"a false accept rate of {far:g} cannot be reached; give a rate between 0 and 1")
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
     if len(sets) < 2:
         raise InputError(f"sets has {len(sets)} entries; give at least two data sets by name")
     if on != UNION and on not in sets:
@@ -123,18 +128,29 @@ def audit_across(
             here = count_pairs(data, metric=metric, far=(), thresholds=[threshold], threads=threads)
             rates = class_rates_at(here, threshold)
         realised, rejected = rates_at(here, threshold)
+        reached = np.isfinite(own.threshold)
+        own_threshold, own_far, own_tar = (own.threshold, own.far, 1 - own.frr) if reached else (np.nan, np.nan, np.nan)
         (far_low, far_high), (frr_low, frr_high) = (rate.interval(confidence) for rate in rates)
         rows[name] = {
             "n": here.codes.size, "classes": here.classes.size, "far": realised, "far_low": far_low,
             "far_high": far_high, "tar": 1 - rejected, "tar_low": 1 - frr_high, "tar_high": 1 - frr_low,
-            "own_threshold": own.threshold, "own_far": own.far, "own_tar": 1 - own.frr,
-            "tar_lost": rejected - own.frr,
+            "own_threshold": own_threshold, "own_far": own_far, "own_tar": own_tar,
+            "tar_lost": own_tar - (1 - rejected),
         }  # fmt: skip
     import pandas as pd
 
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "set"
     return AcrossAudit(threshold, far, on, metric, table)
+
+
+def _json_safe(row: Mapping[Any, Any]) -> dict[str, Any]:
+    return {str(key): None if value != value else value for key, value in row.items()}
+
+
+def _spread(values: np.ndarray) -> float:
+    known = values[~np.isnan(values)]
+    return float(np.ptp(known)) if known.size else float("nan")
 
 
 def _counted(name: str, data: EmbeddingSet | Audit, metric: str, far: float, threads: int | None) -> PairCounts:
@@ -151,8 +167,6 @@ def _counted(name: str, data: EmbeddingSet | Audit, metric: str, far: float, thr
 
 def _threshold(counts: list[PairCounts], far: float) -> float:
     """Lowest threshold whose FAR over the negative pairs of all sets is at most the target."""
-    if not 0 <= far <= 1:
-        raise UnreachableTargetError(f"a false accept rate of {far:g} cannot be reached; give a rate between 0 and 1")
     accepted = np.sum([each.accepted_negatives for each in counts], axis=0)
     negatives = sum(each.n_negatives for each in counts)
     index = int(np.argmax(accepted / negatives <= far))  # +inf accepts none, so there is one

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from evenmatch.auditing._audit import Audit, DataFacts
 from evenmatch.auditing._precision import refuse_estimate
 from evenmatch.auditing._progress import progress_bar
@@ -115,6 +117,11 @@ def calibrate(
 
     def point(counts: PairCounts, facts: DataFacts, levels: PairCounts | None = None) -> OperatingPoint:
         refuse_estimate(counts, "a threshold to ship")
+        if counts.arithmetic != "float32":
+            raise InputError(
+                f"a threshold to ship needs float32 scores, and these were counted in {counts.arithmetic}; "
+                "audit with precision='exact', or pass the embeddings"
+            )
         fitted = None if probability is None else fit_probability(counts, probability, prior)
         found = calibrate_counts(counts, objective, _data(counts, facts), probability=fitted, **options)
         return replace(found, curves=score_curves(counts if levels is None else levels))
@@ -124,8 +131,8 @@ def calibrate(
             raise InputError("an audit has its own labels, gallery and metric; leave labels, ref and metric out")
         return point(data.counts, data.data)
     run = _choose_engine("exact", device, engine, threads)
-    queries = _as_set(data, labels, None, "data", "labels")
-    references = None if ref is None else _as_set(ref, ref_labels, None, "ref", "ref_labels")
+    queries = _as_set(data, labels, None, "data", "labels").without_groups()
+    references = None if ref is None else _as_set(ref, ref_labels, None, "ref", "ref_labels").without_groups()
     metric = metric or "cosine"
 
     def count(**where: Any) -> PairCounts:
@@ -138,10 +145,14 @@ def calibrate(
         return point(counts, facts)
     except InsufficientCountsError:
         # the first pass has told where the classes are needed
+        index = min(choose_threshold(counts, objective), counts.grid.size - 1)
+        threshold = float(counts.grid.threshold(index))
+        if guarantee == "upper" and objective.kind == "frr":
+            # what these classes allow by themselves is the highest threshold that can be certified
+            bins = np.unique(np.linspace(counts.grid.bin_of(counts.thresholds[-1]), index, 256).astype(int))
+            return point(count(far=(0.999, 0.1), thresholds=counts.grid.threshold(bins).tolist()), facts, counts)
         if guarantee == "upper":
-            further = (0.999, 0.1) if objective.kind == "frr" else _within(objective.target or 0.0, 1e-6)
-            return point(count(far=further), facts, counts)
-        threshold = float(counts.grid.threshold(choose_threshold(counts, objective)))
+            return point(count(far=_within(objective.target or 0.0, 1e-6), thresholds=[threshold]), facts, counts)
         return point(count(far=(), thresholds=[threshold]), facts, counts)
 
 

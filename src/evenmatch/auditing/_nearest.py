@@ -64,7 +64,7 @@ def nearest_classes(
     """
     import pandas as pd
 
-    data = _as_set(embeddings, labels, None, "embeddings", "labels")
+    data = _as_set(embeddings, labels, None, "embeddings", "labels").without_groups()
     found = class_neighbours(data, threshold, candidates=candidates, metric=metric, threads=threads)
     count = found.neighbours.shape[1]
     own, near = np.arange(found.classes.size).repeat(count), found.neighbours.ravel()

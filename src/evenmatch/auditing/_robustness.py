@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +16,7 @@ from evenmatch.auditing._progress import progress_bar
 from evenmatch.auditing._run import _as_set
 from evenmatch.embeddings import EmbeddingSet, atomic_path, require_writable
 from evenmatch.errors import InputError
-from evenmatch.measures import consistency, debiased_opis, rates_at
+from evenmatch.measures import check_arguments, consistency, debiased_opis, rates_at
 from evenmatch.pairs import count_pairs
 
 if TYPE_CHECKING:
@@ -41,7 +43,7 @@ class Robustness:
         threshold: accept iff score ≥ threshold, the same throughout.
         table: one row a disturbance and level (the first, ``"none"`` at 0, is the data as they are): ``disturbance``,
             ``level``, ``far``, ``frr``, ``opis``, ``opis_debiased`` (NaN where undefined), means over the repeats, and
-            ``far_deviation``, ``frr_deviation``, ``opis_deviation``, their standard deviations.
+            ``far_deviation``, ``frr_deviation``, ``opis_deviation``, their standard deviations (NaN of one).
         repeats: how often each was drawn.
     """
 
@@ -119,10 +121,10 @@ def robustness(
     """Disturb the data and see what the shipped threshold and OPIS do.
 
     Levels are shares: ``"embedding noise"`` adds Gaussian noise whose length is this share of each vector's;
-    ``"wrong labels"`` gives this share of the samples the label of another sample; ``"outliers"`` replaces this share
-    by random directions of the same length; ``"fewer samples"`` drops this share of every class (two samples always
-    stay), which changes no rate on average but raises OPIS by its sampling noise: see ``opis_debiased``. Every row is a
-    full count of all pairs: the cost is that of ``1 + repeats × levels`` audits.
+    ``"wrong labels"`` gives this share of the samples the label of a random sample of another class; ``"outliers"``
+    replaces this share by random directions of the same length; ``"fewer samples"`` drops this share of every class
+    (two samples always stay), which changes no rate on average but raises OPIS by its sampling noise: see
+    ``opis_debiased``. Every row is a full count of all pairs: the cost is that of ``1 + repeats × levels`` audits.
 
     A bad value: if FAR or FRR leaves its bound at a level that you expect in use, fix the threshold with a margin
     (`calibrate` with ``guarantee="upper"``), or on data with that disturbance.
@@ -130,12 +132,12 @@ def robustness(
     Args:
         embeddings: ``(n, d)``, or an `EmbeddingSet` with labels.
         labels: ``(n,)`` hashable scalars.
-        threshold: the shipped one; by default the lowest with FAR ≤ min(far) on the data as they are.
+        threshold: the shipped one, finite; by default the lowest with FAR ≤ min(far) on the data as they are.
         disturbances: name → levels in (0, 1] (below 1 for fewer samples); by default three levels of each of the four.
         repeats: random draws of each, at least 1.
         metric: ``"cosine"`` or ``"euclidean"``.
         far: the false accept rates that bound the calibration range of OPIS, on each disturbed copy.
-        seed: of the draws.
+        seed: of the draws, at least 0.
         threads: CPU threads.
         progress: True for a bar on stderr, or a function of the share done in [0, 1].
 
@@ -158,13 +160,21 @@ def robustness(
             raise InputError(f"{name} has levels {tuple(levels)}; give shares above 0 and at most 1 (all cannot drop)")
     if repeats < 1:
         raise InputError(f"repeats is {repeats}; draw each disturbance at least once")
-    data = _as_set(embeddings, labels, None, "embeddings", "labels")
+    if threshold is not None and not math.isfinite(threshold):
+        raise InputError(f"threshold is {threshold:g}; give a finite number in the range of the scores")
+    if seed < 0:
+        raise InputError(f"seed is {seed}; give 0 or more")
+    check_arguments(far, 1.0, 0.1)
+    data = _as_set(embeddings, labels, None, "embeddings", "labels").without_groups()
+    exactly = () if threshold is None else (threshold,)
     if threshold is None:
         found = count_pairs(data, metric=metric, far=far, threads=threads)
         threshold = float(found.grid.threshold(found.index_at_far(min(far))))
+        if metric != "cosine":  # whose grid is that of every copy
+            exactly = (threshold,)
 
     def judged(part: EmbeddingSet) -> dict[str, float]:
-        counts = count_pairs(part, metric=metric, far=far, threads=threads)
+        counts = count_pairs(part, metric=metric, far=far, thresholds=exactly, threads=threads)
         result = consistency(counts, far=far)
         noise = noise_of(part, counts, result, metric, 1.0, threads)
         debiased = debiased_opis(counts, result, noise).value
@@ -199,7 +209,9 @@ def robustness(
 def _row(name: str, level: float, values: list[dict[str, float]]) -> dict[str, Any]:
     row: dict[str, Any] = {"disturbance": name, "level": level}
     row |= {key: float(np.mean([value[key] for value in values])) for key in values[0]}
-    return row | {f"{key}_deviation": float(np.std([value[key] for value in values])) for key in ("far", "frr", "opis")}
+    for key in ("far", "frr", "opis"):
+        row[f"{key}_deviation"] = statistics.stdev(value[key] for value in values) if len(values) > 1 else np.nan
+    return row
 
 
 def _disturbed(data: EmbeddingSet, name: str, level: float, rng: np.random.Generator) -> EmbeddingSet:
@@ -213,9 +225,10 @@ def _disturbed(data: EmbeddingSet, name: str, level: float, rng: np.random.Gener
         vectors = vectors.copy()
         vectors[chosen] = _directions(vectors[chosen], rng)
         return EmbeddingSet.from_arrays(vectors, data.classes[codes])
-    codes = codes.copy()
-    codes[chosen] = codes[rng.integers(0, data.n, chosen.size)]
-    return EmbeddingSet.from_arrays(vectors, data.classes[codes])
+    wrong = codes.copy()
+    while (right := chosen[wrong[chosen] == codes[chosen]]).size:
+        wrong[right] = codes[rng.integers(0, data.n, right.size)]
+    return EmbeddingSet.from_arrays(vectors, data.classes[wrong])
 
 
 def _directions(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -14,7 +13,7 @@ from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
 from evenmatch.auditing._debias import debiased_interval, noise_of
 from evenmatch.auditing._precision import error_bars, intervals_of_estimate, with_budget
 from evenmatch.auditing._progress import progress_bar
-from evenmatch.embeddings import EmbeddingSet
+from evenmatch.embeddings import EmbeddingSet, fingerprint_of
 from evenmatch.errors import InputError
 from evenmatch.measures import check_arguments, class_intervals, consistency, recall_at_1, recall_at_k
 from evenmatch.pairs import CudaEngine, Engine, count_pairs, gpu_visible, make_engine, nearest_neighbours
@@ -195,10 +194,3 @@ def _facts(queries: EmbeddingSet, references: EmbeddingSet | None, n_classes: in
         n_defined=n_defined,
         fingerprint=fingerprint_of(queries, references),
     )
-
-
-def fingerprint_of(queries: EmbeddingSet, references: EmbeddingSet | None) -> str:
-    """SHA-256 of the vectors and labels that were audited."""
-    if references is None:
-        return queries.fingerprint
-    return hashlib.sha256((queries.fingerprint + references.fingerprint).encode()).hexdigest()

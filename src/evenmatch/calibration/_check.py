@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from evenmatch.embeddings import EmbeddingSet
+from evenmatch.embeddings import EmbeddingSet, fingerprint_of
 from evenmatch.errors import InputError
 from evenmatch.measures import ClassRate, class_rates_at, group_table
 from evenmatch.pairs import PairCounts, count_pairs
@@ -119,5 +119,5 @@ def check_point(
         data, references, metric=point.metric, far=(), thresholds=[point.threshold], threads=threads, progress=progress
     )
     far, frr = class_rates_at(counts, point.threshold)
-    same = references is None and data.fingerprint == point.data.fingerprint
+    same = fingerprint_of(data, references) == point.data.fingerprint
     return PointCheck(point, counts, far, frr, same)

@@ -65,7 +65,7 @@ def calibrate_counts(
     index = choose_threshold(counts, objective)
     if guarantee == "upper":
         n_classes = counts.classes.size if n_classes is None else n_classes
-        threshold, far, frr = _upper(counts, objective, n_classes, confidence)
+        threshold, far, frr = _upper(counts, objective, index, n_classes, confidence)
     else:
         require_shippable(counts, objective, index)
         threshold = float(counts.grid.threshold(index))
@@ -85,7 +85,7 @@ def calibrate_counts(
 
 
 def _upper(
-    counts: PairCounts, objective: Objective, n_classes: int, confidence: float
+    counts: PairCounts, objective: Objective, index: int, n_classes: int, confidence: float
 ) -> tuple[float, ClassRate, ClassRate]:
     """The first counted class threshold, from the permissive side, whose predicted upper end meets the target."""
     target = objective.target if objective.target is not None else 0.0
@@ -96,10 +96,19 @@ def _upper(
     order = range(counts.thresholds.size)
     rates = far if objective.kind == "far" else frr
     uppers = np.array([rate.prediction(n_classes, confidence)[1] for rate in rates])
+    name = objective.kind.upper()
+    # what these classes allow by themselves: no prediction meets the target beyond it
+    best = float(counts.grid.threshold(min(index, counts.grid.size - 1)))
     for column in order if objective.kind == "far" else reversed(order):
         if uppers[column] <= target:
-            return float(counts.thresholds[column]), far[column], frr[column]
-    name = objective.kind.upper()
+            threshold = float(counts.thresholds[column])
+            beyond = threshold - best if objective.kind == "far" else best - threshold
+            if column == (0 if objective.kind == "far" else order[-1]) and beyond > counts.grid.step / 2:
+                raise InsufficientCountsError(
+                    f"these counts do not suffice: the upper end of the {name} stays below {target:g} wherever their "
+                    "classes were counted; pass the embeddings, or audit with far=(…, …) that reaches further"
+                )
+            return threshold, far[column], frr[column]
     if not rates or not rates[-1 if objective.kind == "far" else 0].scarce:
         raise InsufficientCountsError(
             f"these counts do not suffice: where their classes were counted, the upper end of the {name} for "

@@ -26,7 +26,8 @@ __all__ = ["SCHEMA", "load", "save"]
 SCHEMA = 2
 _READ = (1, 2)  # 1 had neither curves nor origin
 _KIND = "evenmatch.operating_point"
-_NUMBERS = re.compile(r"\[\s+([-+0-9.e,\s]+?)\s+\]")  # a list of numbers reads better on one line
+# a list of numbers reads better on one line; text in JSON holds no line break
+_NUMBERS = re.compile(r"\[\n\s*([-+0-9.e,\s]+?)\n\s*\]")
 _METRICS = ("cosine", "euclidean")
 _AGAIN = "calibrate again, or take the file from where it was made"
 

@@ -29,12 +29,12 @@ def robustness(
             "Repeatable; by default three levels of each."
         ),
     ] = None,
-    repeats: Annotated[int, typer.Option(help="Random draws of each.")] = 3,
+    repeats: Annotated[int, typer.Option(min=1, help="Random draws of each.")] = 3,
     metric: Annotated[
         str | None, typer.Option(help="cosine, or euclidean (score -‖x-y‖); by default the point's, else cosine.")
     ] = None,
     far: Annotated[str, typer.Option(help="The two false accept rates that bound the range of OPIS.")] = "1e-2,1e-1",
-    seed: Annotated[int, typer.Option(help="Of the draws.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the draws.")] = 0,
     threads: Annotated[int | None, typer.Option(help="CPU threads; by default one a core.")] = None,
     csv: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
     figure: Annotated[Path | None, typer.Option(help="Draw FAR, FRR and OPIS here: .png, .pdf or .svg.")] = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -18,7 +18,7 @@ from evenmatch.embeddings._shards import ShardedVectors
 from evenmatch.embeddings._vectors import as_vectors, row_blocks, row_norms
 from evenmatch.errors import InputError
 
-__all__ = ["EmbeddingSet"]
+__all__ = ["EmbeddingSet", "fingerprint_of"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -132,6 +132,10 @@ class EmbeddingSet:
         digest.update(np.ascontiguousarray(self.codes, dtype="<i8").data)
         return digest.hexdigest()
 
+    def without_groups(self) -> EmbeddingSet:
+        """The set itself where no groups are known, else the same rows without them."""
+        return self if self.groups is None else replace(self, groups=None, group_names=None, group_codes=None)
+
     def subset(self, rows: Any, name: str | None = None) -> EmbeddingSet:
         """Return the set of the given rows, in the given order.
 
@@ -211,3 +215,10 @@ def _require_unique(ids: NDArray[Any]) -> None:
     for row, value in enumerate(ids.tolist()):
         if (earlier := first.setdefault(value, row)) != row:
             raise InputError(f"ids must be unique, but row {row} repeats the id {value!r} of row {earlier}")
+
+
+def fingerprint_of(queries: EmbeddingSet, references: EmbeddingSet | None = None) -> str:
+    """SHA-256 (hex) of the vectors and labels of one set, or of queries and a gallery."""
+    if references is None:
+        return queries.fingerprint
+    return hashlib.sha256((queries.fingerprint + references.fingerprint).encode()).hexdigest()

@@ -40,12 +40,18 @@ class Ladder:
     def build(cls, grid: ScoreGrid, indices: np.ndarray, extra: tuple[float, ...] = ()) -> Ladder:
         """From grid indices and further thresholds of any value.
 
+        The grid of euclidean scores ends at the longest distance of the data; a lower threshold accepts every pair.
+
         Raises:
-            InputError: a threshold is not finite or outside the grid, or two of them lie in one bin of the grid.
+            InputError: a threshold is not finite or one that no score can have, or two lie in one bin of the grid.
         """
         opening = np.unique(np.asarray(indices, dtype=np.int64))
         inside: dict[int, float] = {}
+        below: list[float] = []
         for threshold in sorted(set(extra)):
+            if grid.metric == "euclidean" and -np.inf < threshold < grid.low:
+                below.append(threshold)
+                continue
             if not grid.low <= threshold <= grid.low + grid.size * grid.step:
                 high = grid.low + grid.size * grid.step
                 raise InputError(
@@ -63,7 +69,8 @@ class Ladder:
                     "give one of them"
                 )
             inside[bin_] = threshold
-        values = np.concatenate([grid.threshold(opening), np.array(list(inside.values()), dtype=np.float64)])
+        values = np.concatenate([below, grid.threshold(opening), np.array(list(inside.values()), dtype=np.float64)])
+        opening = np.concatenate([np.zeros(len(below), dtype=np.int64), opening])
         bins = list(opening) + list(inside)
         first = int(min(bins)) if bins else grid.size
         steps = np.zeros(grid.size - first + 1, dtype=np.int32)

@@ -14,7 +14,9 @@ __all__ = ["print_robustness"]
 
 def print_robustness(summary: dict[str, Any], console: Console) -> None:
     """Print ``Robustness.summary()``: a row a disturbance and level, and what raises each rate most."""
-    console.print(f"at the threshold {summary['threshold']:.6f}, means of {summary['repeats']} draws ± their deviation")
+    repeats = summary["repeats"]
+    draws = "one draw of each" if repeats == 1 else f"means of {repeats} draws ± their standard deviation"
+    console.print(f"at the threshold {summary['threshold']:.6f}, {draws}")
     table = Table()
     table.add_column("disturbance")
     for name in ("level", "FAR", "FRR", "OPIS", "debiased OPIS"):
@@ -22,7 +24,7 @@ def print_robustness(summary: dict[str, Any], console: Console) -> None:
     for row in summary["rows"]:
         undisturbed = row["disturbance"] == "none"
         cells = (
-            show(row[name]) if undisturbed else f"{show(row[name])} ± {show(row[f'{name}_deviation'])}"
+            show(row[name]) + ("" if row[f"{name}_deviation"] is None else f" ± {show(row[f'{name}_deviation'])}")
             for name, show in (("far", rate), ("frr", rate), ("opis", number))
         )
         table.add_row(
