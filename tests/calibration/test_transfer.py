@@ -184,3 +184,10 @@ def test_euclidean_scores_are_transferred_too():
     for more in ({}, {"source": OLD}, {"samples_per_class": 8}):
         after = abs(rates_at(truth, em.transfer(point, new.vectors, **more).threshold)[0] - 1e-2)
         assert after < before / 3
+
+
+@pytest.mark.parametrize("options", [{"far": 5.0}, {"far": 0.0}, {"confidence": 95}])
+def test_what_cannot_be_had_is_refused_before_the_count(monkeypatch, options):
+    monkeypatch.setattr("evenmatch.auditing._transfer.count_unlabeled", None)
+    with pytest.raises(InputError, match="between 0 and 1"):
+        em.transfer(POINT, shifted(), **options)

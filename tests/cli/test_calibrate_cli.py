@@ -96,3 +96,23 @@ def test_what_cannot_be_done_is_said_in_one_line_and_nothing_is_written(folder, 
     assert said in error
     assert error.count("\n") == 1
     assert not Path("point.json").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("calibrate fit.npz --far 1e-2 --ref-labels labels.csv", "--ref-labels: needs a gallery"),
+        ("calibrate run.audit --far 1e-2 --labels labels.csv", "--labels: an audit has its own labels"),
+        ("check new.npz --point point.json --ref-labels labels.csv", "needs a gallery, too: give it with --ref"),
+        ("check new.npz --point point.json --ref-groups labels.csv", "needs a gallery, too: give it with --ref"),
+        (
+            "transfer new.npz --point point.json --source-labels labels.csv",
+            "--source-labels: needs the calibration data",
+        ),
+    ],
+)
+def test_options_that_would_be_ignored_are_refused(folder, capsys, command, said):
+    assert main(command.split()) == 2
+    error = capsys.readouterr().err
+    assert said in error
+    assert error.count("\n") == 1

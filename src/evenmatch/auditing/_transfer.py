@@ -21,6 +21,7 @@ from evenmatch.calibration import (
     share_from_curves,
     share_from_neighbours,
     transfer_counts,
+    transfer_target,
 )
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
@@ -91,6 +92,7 @@ def transfer(
         ((), True, 'neighbours')
     """
     curves = curves_of(point)
+    transfer_target(point, far, confidence)
     if positives is not None and samples_per_class is not None:
         raise InputError("positives and samples_per_class say the same; give one of them")
     if positives is not None and not 0 <= positives < 1:

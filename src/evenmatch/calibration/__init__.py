@@ -18,7 +18,7 @@ from evenmatch.calibration._point import CalibrationData, OperatingPoint
 from evenmatch.calibration._probability import METHODS, ScoreCalibrator, fit_probability
 from evenmatch.calibration._share import MatchShare, share_from_curves, share_from_neighbours
 from evenmatch.calibration._text import point_rows
-from evenmatch.calibration._transfer import FEWEST_SAMPLES, Transfer, curves_of, transfer_counts
+from evenmatch.calibration._transfer import FEWEST_SAMPLES, Transfer, curves_of, transfer_counts, transfer_target
 
 __all__ = [
     "FEWEST_SAMPLES",
@@ -53,4 +53,5 @@ __all__ = [
     "share_from_curves",
     "share_from_neighbours",
     "transfer_counts",
+    "transfer_target",
 ]

@@ -21,7 +21,7 @@ from evenmatch.pairs import UnlabeledCounts
 if TYPE_CHECKING:
     from evenmatch.embeddings import EmbeddingSet
 
-__all__ = ["FEWEST_SAMPLES", "Transfer", "curves_of", "transfer_counts"]
+__all__ = ["FEWEST_SAMPLES", "Transfer", "curves_of", "transfer_counts", "transfer_target"]
 
 FEWEST_SAMPLES = 200
 _FEWEST_ACCEPTED = 30
@@ -156,10 +156,7 @@ def transfer_counts(
             f"there are {counts.n} samples without labels and at least {FEWEST_SAMPLES} are needed to estimate a FAR; "
             "pass more of them"
         )
-    target = _target(point, far)
-    confidence = point.confidence if confidence is None else confidence
-    if not 0 < confidence < 1:
-        raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
+    target, confidence = transfer_target(point, far, confidence)
     pi = share.value
     thresholds = counts.grid.thresholds
     tar = curves.tar_at(thresholds)
@@ -203,11 +200,20 @@ def transfer_counts(
     return Transfer(**result, source=point, _point=shipped)
 
 
-def _target(point: OperatingPoint, far: float | None) -> float:
+def transfer_target(point: OperatingPoint, far: float | None, confidence: float | None) -> tuple[float, float]:
+    """The FAR to keep and the confidence of the intervals, which are the point's by default.
+
+    Raises:
+        UnreachableTargetError: the target is no rate that can be estimated.
+        InputError: the confidence is not between 0 and 1.
+    """
+    confidence = point.confidence if confidence is None else confidence
+    if not 0 < confidence < 1:
+        raise InputError(f"confidence is {confidence:g}; give a number between 0 and 1, as 0.95")
     target = far if far is not None else point.target if point.objective.kind == "far" else point.far
     if target is None or not 0 < target < 1:
         raise UnreachableTargetError(f"a false accept rate of {target} cannot be estimated; give far= between 0 and 1")
-    return float(target)
+    return float(target), confidence
 
 
 def _error(curves: ScoreCurves, threshold: float, far: float, share: MatchShare, ratio: tuple[float, float]) -> float:

@@ -51,6 +51,10 @@ def calibrate(
 
     evenmatch calibrate embeddings.npz --cost-false-accept 50 --cost-false-reject 1 --prior 0.01
     """
+    if ref is None and ref_labels is not None:
+        raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels")
+    if file.suffix == ".audit" and labels is not None:
+        raise typer.BadParameter("an audit has its own labels; leave it out", param_hint="--labels")
     check_outputs(out)
 
     import evenmatch as em

@@ -51,6 +51,8 @@ def check(
     evenmatch check --unlabeled new.npz --point point.json --alpha 0.01 --fail-on-drift
     """
     limits = parse_limits(fail_above or [], _LIMITS)
+    if ref is None and not unlabeled and (ref_labels is not None or ref_groups is not None):
+        raise typer.BadParameter("needs a gallery, too: give it with --ref", param_hint="--ref-labels, --ref-groups")
     if unlabeled:
         given = {
             "--labels": labels,

@@ -39,6 +39,10 @@ def transfer(
 
     evenmatch transfer new.npy --point point.json --samples-per-class 20 --json
     """
+    if source is None and source_labels is not None:
+        raise typer.BadParameter(
+            "needs the calibration data, too: give them with --source", param_hint="--source-labels"
+        )
     check_outputs(out)
 
     import evenmatch as em
