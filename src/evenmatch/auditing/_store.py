@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
-from evenmatch.embeddings import atomic_path, write_tensors
+from evenmatch.embeddings import EmbeddingSet, atomic_path, write_tensors
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError
 from evenmatch.measures import SamplingNoise, consistency
 from evenmatch.pairs import GroupCounts, PairCounts, Sampling, ScoreGrid
 
-__all__ = ["SCHEMA", "load", "save"]
+__all__ = ["SCHEMA", "load", "require_savable", "save"]
 
 SCHEMA = 1
 _KIND = "evenmatch.audit"
@@ -36,6 +36,15 @@ _SAMPLED = (
     "positives", "negatives", "knots", "knot_tar", "replicate_far", "replicate_pooled", "far_noise", "tar_noise",
 )  # fmt: skip
 _GROUPS = ("positives", "negatives", "positives_accepted", "negatives_accepted", "sizes")
+
+
+def require_savable(*sets: EmbeddingSet | None) -> None:
+    """Raise `InputError` for labels or groups that a saved audit cannot hold: ask before the count."""
+    for data in sets:
+        if data is not None:
+            _encode(data.classes)
+            if data.group_names is not None:
+                _encode(data.group_names)
 
 
 def save(audit: Audit, path: Path) -> None:
