@@ -94,13 +94,19 @@ def audit(
         >>> 0 < result.opis < 0.25 and result.far_at(result.threshold) <= 0.01
         True
     """
-    far = (float(far[0]), float(far[1])) if len(far) == 2 else far
+    two_rates = "two false accept rates between 0 and 1, as (1e-2, 1e-1)"
+    rates = _numbers(far, "far", two_rates)
+    if len(rates) != 2:
+        raise InputError(f"far is {rates}; give {two_rates}")
+    far = rates
+    depths = _numbers(k, "k", "a list of whole numbers of neighbours, as [1, 5]")
+    thresholds = _numbers(thresholds, "thresholds", "a list of scores, as [0.4, 0.5]")
     beta, eps, confidence = float(beta), float(eps), float(confidence)
     check_arguments(far, beta, eps)
     run = _choose_engine(precision, device, with_budget(engine, budget, pairs, precision, threads), threads)
-    if not len(k) or any(value != value // 1 or value < 1 for value in k):
+    if not depths or any(value != value // 1 or value < 1 for value in depths):
         raise InputError(f"k is {tuple(k)}; give at least one whole number of neighbours, each 1 or more")
-    neighbours_wanted = sorted({int(value) for value in k})
+    neighbours_wanted = sorted({int(value) for value in depths})
     if run.name == "sample" and (map_at_r or neighbours_wanted != [1]):
         raise InputError("recall@k and MAP@R need every pair; leave k and map_at_r out of an estimate")
     if not 0 < confidence < 1:
@@ -135,6 +141,15 @@ def audit(
         noise=noise,
         error_bars=error_bars(counts, result, far=far, beta=beta, confidence=confidence),
     )
+
+
+def _numbers(values: Any, name: str, wanted: str) -> tuple[float, ...]:
+    try:
+        if not isinstance(values, str):
+            return tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name} is {' '.join(repr(values).split())}; give {wanted}")
 
 
 def _choose_engine(precision: str, device: str, engine: str | Engine | None, threads: int | None) -> Engine:
@@ -199,6 +214,12 @@ def _facts(queries: EmbeddingSet, references: EmbeddingSet | None, n_classes: in
 
 def fingerprint_of(queries: EmbeddingSet, references: EmbeddingSet | None) -> str:
     """SHA-256 of the vectors and labels that were audited."""
+    for name, data in (("embeddings", queries), ("ref", references)):
+        if data is not None and not isinstance(data, EmbeddingSet):
+            raise InputError(
+                f"{name} is a {type(data).__name__}; pass the EmbeddingSet that was audited, from em.load or "
+                "em.EmbeddingSet.from_arrays"
+            )
     if references is None:
         return queries.fingerprint
     return hashlib.sha256((queries.fingerprint + references.fingerprint).encode()).hexdigest()
