@@ -42,6 +42,14 @@ def write_parts(path: Path, header: dict, data: bytes) -> Path:
     return path
 
 
+@pytest.fixture(scope="module")
+def unsealed(saved, tmp_path_factory) -> Path:
+    """The same file as schema 1 was written: without a checksum."""
+    header, data = read_parts(with_meta(saved, tmp_path_factory.mktemp("old") / "run.audit", schema=1))
+    del header["__metadata__"]["checksum"]
+    return write_parts(tmp_path_factory.mktemp("older") / "run.audit", header, data)
+
+
 def with_meta(source: Path, target: Path, **changes) -> Path:
     """A copy of a saved audit with some of its description changed."""
     header, data = read_parts(source)
@@ -166,12 +174,62 @@ def test_paths_may_be_text(tmp_path):
     assert em.Audit.load(str(tmp_path / "a")).opis == audit.opis
 
 
+# ---------------------------------------------------------------- reading what was altered
+
+
+def test_an_audit_of_before_the_checksum_is_read(saved, unsealed):
+    assert em.Audit.load(unsealed).summary() == em.Audit.load(saved).summary()
+
+
+def test_a_changed_byte_in_any_table_is_refused(saved, tmp_path):
+    header, data = read_parts(saved)
+    tables = {name: entry["data_offsets"] for name, entry in header.items() if name != "__metadata__"}
+    assert {"positives_accepted", "best_negative", "groups.negatives", "noise.variance"} <= set(tables)
+    for name, (start, stop) in tables.items():
+        for at in {start, (start + stop) // 2, stop - 1}:
+            changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
+            with pytest.raises(ArtefactError, match="was altered after it was written"):
+                em.Audit.load(write_parts(tmp_path / name, header, changed))
+
+
+def test_tables_that_trade_names_are_refused(saved, tmp_path):
+    header, data = read_parts(saved)
+    one, other = "best_positive", "best_negative"
+    header[one], header[other] = header[other], header[one]
+    with pytest.raises(ArtefactError, match="was altered"):
+        em.Audit.load(write_parts(tmp_path / "a", header, data))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"recall_at_k": [[1, 1.0]]},
+        {"map_at_r": 0.99},
+        {"intervals": {}},
+        {"arithmetic": "bfloat16"},
+        {"schema": 1},
+        {"checksum": "sha256:0"},
+    ],
+    ids=str,
+)
+def test_a_changed_description_is_refused(saved, tmp_path, changes):
+    with pytest.raises(ArtefactError, match="was altered"):
+        em.Audit.load(with_meta(saved, tmp_path / "a", **changes))
+
+
+def test_an_audit_without_its_checksum_is_refused(saved, tmp_path):
+    header, data = read_parts(saved)
+    del header["__metadata__"]["checksum"]
+    with pytest.raises(ArtefactError, match="was altered"):
+        em.Audit.load(write_parts(tmp_path / "a", header, data))
+
+
 # ---------------------------------------------------------------- reading what is no audit
 
 
 def test_an_unknown_schema_is_named(saved, tmp_path):
     path = with_meta(saved, tmp_path / "new", schema=99)
-    with pytest.raises(ArtefactError, match="has audit schema 99, this version reads schema 1; read it with"):
+    with pytest.raises(ArtefactError, match="has audit schema 99, this version reads schema 2 and older; read it with"):
         em.Audit.load(path)
 
 
@@ -185,8 +243,8 @@ def test_a_truncated_audit_is_refused(saved, tmp_path, kept):
 
 
 @pytest.mark.parametrize("name", ["pooled_negatives", "pooled_positives", "positives", "negatives"])
-def test_an_audit_whose_counts_do_not_add_up_is_refused(saved, tmp_path, name):
-    header, data = read_parts(saved)
+def test_an_audit_whose_counts_do_not_add_up_is_refused(unsealed, tmp_path, name):
+    header, data = read_parts(unsealed)
     start, stop = header[name]["data_offsets"]
     at = start + int(np.flatnonzero(np.frombuffer(data[start:stop], np.uint8))[0])
     changed = data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :]
@@ -194,21 +252,21 @@ def test_an_audit_whose_counts_do_not_add_up_is_refused(saved, tmp_path, name):
         em.Audit.load(write_parts(tmp_path / "altered", header, changed))
 
 
-def test_an_audit_with_a_missing_table_is_refused(saved, tmp_path):
+def test_an_audit_with_a_missing_table_is_refused(unsealed, tmp_path):
     from safetensors.numpy import load_file, save_file
 
-    header, _ = read_parts(saved)
-    tensors = load_file(saved)
+    header, _ = read_parts(unsealed)
+    tensors = load_file(unsealed)
     del tensors["codes"]
     save_file(tensors, tmp_path / "part", metadata=header["__metadata__"])
     with pytest.raises(ArtefactError, match="damaged"):
         em.Audit.load(tmp_path / "part")
 
 
-def test_an_audit_with_tables_of_another_size_is_refused(saved, tmp_path):
+def test_an_audit_with_tables_of_another_size_is_refused(unsealed, tmp_path):
     classes = {"dtype": "<U1", "values": [["str", "a"]]}
     with pytest.raises(ArtefactError, match="tables do not fit"):
-        em.Audit.load(with_meta(saved, tmp_path / "other", classes=classes))
+        em.Audit.load(with_meta(unsealed, tmp_path / "other", classes=classes))
 
 
 @pytest.mark.parametrize(
@@ -216,9 +274,9 @@ def test_an_audit_with_tables_of_another_size_is_refused(saved, tmp_path):
     [{"settings": {}}, {"settings": []}, {"intervals": []}, {"grid": None}, {"recall_at_k": 3}, {"data": {"n": 1}}],
     ids=str,
 )
-def test_an_audit_with_a_damaged_description_is_refused(saved, tmp_path, changes):
+def test_an_audit_with_a_damaged_description_is_refused(unsealed, tmp_path, changes):
     with pytest.raises(ArtefactError, match="damaged"):
-        em.Audit.load(with_meta(saved, tmp_path / "odd", **changes))
+        em.Audit.load(with_meta(unsealed, tmp_path / "odd", **changes))
 
 
 @pytest.mark.parametrize("text", ["{}", "[1]", "3", "not JSON"])

@@ -52,13 +52,18 @@ BAD_ARGUMENTS = {
     "metric": ({"metric": "dot"}, "metric 'dot' is unknown; use one of 'cosine', 'euclidean'"),
     "far, both the same": ({"far": (0.1, 0.1)}, "far is"),
     "far, one": ({"far": (0.1,)}, "far is"),
+    "far, a number": ({"far": 0.01}, r"far is 0\.01; give two false accept rates"),
+    "far, text": ({"far": ("a", "b")}, "give two false accept rates"),
     "far, not a rate": ({"far": (0.1, 1.1)}, "far is"),
     "beta": ({"beta": 0}, "beta is 0"),
     "beta, too large to square": ({"beta": 1e200}, "beta is 1e\\+200"),
     "eps": ({"eps": 1.5}, "eps is 1.5"),
+    "k, a number": ({"k": 5}, r"k is 5; give a list of whole numbers of neighbours, as \[1, 5\]"),
+    "k, text": ({"k": "15"}, "k is '15'; give a list"),
     "k, none": ({"k": ()}, "k is"),
     "k, zero": ({"k": (0, 1)}, "k is"),
     "k, a fraction": ({"k": (1.5,)}, "k is"),
+    "thresholds, a number": ({"thresholds": 0.5}, r"thresholds is 0\.5; give a list of scores"),
     "thresholds, NaN": ({"thresholds": [math.nan]}, "threshold"),
     "thresholds, outside": ({"thresholds": [1.5]}, r"outside the scores' range \[-1"),
     "thresholds, too close": ({"thresholds": [0.500001, 0.500002]}, "closer than the grid's step"),
@@ -110,3 +115,15 @@ def test_one_item_under_several_labels_is_named_as_the_cause():
     labels = [*CODES.tolist(), *range(100, 130)]
     with pytest.raises(InputError, match="copies of one item under different labels"):
         em.audit(copies, labels)
+
+
+def test_a_view_of_the_data_needs_the_set_that_was_audited(tmp_path):
+    data = em.EmbeddingSet.from_arrays(X, CODES)
+    audit = em.audit(data, far=(0.05, 0.2))
+    said = "is a ndarray; pass the EmbeddingSet that was audited, from em.load or em.EmbeddingSet.from_arrays"
+    with pytest.raises(InputError, match=f"embeddings {said}"):
+        audit.confusable(X)
+    with pytest.raises(InputError, match=f"embeddings {said}"):
+        audit.to_html(tmp_path / "a.html", embeddings=X)
+    with pytest.raises(InputError, match=f"ref {said}"):
+        audit.to_html(tmp_path / "a.html", embeddings=data, ref=X)

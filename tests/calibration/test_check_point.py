@@ -72,3 +72,8 @@ def test_a_euclidean_point_judges_data_that_have_shrunk():
     check = point.check(small)
     assert (check.far, check.frr) == (1, 0)
     assert not check.summary()["far_as_expected"]
+
+
+def test_arrays_have_no_labels():
+    with pytest.raises(InputError, match="a ndarray has no labels; pass an EmbeddingSet"):
+        POINT.check(made().vectors)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
+import evenmatch as em
 from evenmatch.cli import main
 from evenmatch.embeddings import require_writable
 
@@ -40,3 +42,28 @@ def test_what_can_be_written_is_let_through(tmp_path):
     require_writable(tmp_path / "figure.PNG", (".png",))
     require_writable(tmp_path / "any.thing")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ("named.npz --html r.html --images typo", "typo is not a folder"),
+        ("named.npz --html r.html --images .", "no sample id is the path of an image under ."),
+        ("plain.npz --html r.html --images .", "the samples have no ids"),
+        ("named.npz --ref plain.npz --html r.html --images .", "the samples have no ids"),
+        ("bytes.npz --save run.audit", "is a bytes, which a saved audit cannot hold"),
+        ("dates.parquet --save run.audit", "is a date, which a saved audit cannot hold"),
+        ("plain.npz --groups dates.parquet --save run.audit", "is a date, which a saved audit cannot hold"),
+    ],
+)
+def test_what_an_output_cannot_hold_is_said_before_the_count(tmp_path, monkeypatch, capsys, options, said):
+    monkeypatch.chdir(tmp_path)
+    x, codes = np.random.default_rng(0).normal(size=(12, 4)).astype(np.float32), np.arange(12) % 3
+    np.savez("plain.npz", embeddings=x, labels=codes)
+    np.savez("named.npz", embeddings=x, labels=codes, ids=[f"{row}.png" for row in range(12)])
+    np.savez("bytes.npz", embeddings=x, labels=[b"c%d" % code for code in codes])
+    days = np.datetime64("2020-01-01") + codes
+    em.save("dates.parquet", em.EmbeddingSet.from_arrays(x, days, groups=days))
+    monkeypatch.setattr("evenmatch.auditing._run.count_pairs", lambda *_, **__: pytest.fail("counted"))
+    assert main(["audit", *options.split()]) == 2
+    assert said in capsys.readouterr().err

@@ -2,10 +2,13 @@
 
 import errno
 import os
+import socket
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from evenmatch.embeddings import atomic_path
+from evenmatch.embeddings import atomic_path, require_writable
 from evenmatch.errors import InputError
 
 
@@ -73,3 +76,57 @@ def test_the_longest_file_name_can_be_written(tmp_path):
     with atomic_path(target) as tmp:
         tmp.write_text("x")
     assert target.read_text() == "x"
+
+
+def test_a_link_stays_and_the_file_behind_it_is_replaced(tmp_path):
+    (tmp_path / "releases").mkdir()
+    link, release = tmp_path / "point.json", tmp_path / "releases" / "v3.json"
+    link.symlink_to("releases/v3.json")
+    for text in ("first", "second"):
+        with atomic_path(link) as tmp:
+            assert tmp.parent == release.parent
+            tmp.write_text(text)
+        assert link.is_symlink()
+        assert release.read_text() == text
+    assert names(release.parent) == ["v3.json"]
+    link.unlink()
+    link.symlink_to("elsewhere/v3.json")
+    with pytest.raises(InputError, match=r"the folder .*elsewhere does not exist"):
+        require_writable(link)
+
+
+@pytest.mark.parametrize("linked", [False, True])
+def test_a_pipe_is_written_into_not_replaced(tmp_path, linked):
+    pipe = tmp_path / "pipe.csv"
+    os.mkfifo(pipe)
+    path = pipe
+    if linked:
+        path = tmp_path / "link.csv"
+        path.symlink_to(pipe)
+    with ThreadPoolExecutor(1) as pool:
+        read = pool.submit(pipe.read_text)
+        with atomic_path(path) as tmp:
+            assert tmp.suffix == ".csv"
+            tmp.write_text("a,b\n")
+            assert not read.done()
+        assert read.result(10) == "a,b\n"
+    assert pipe.is_fifo()
+    assert path.is_symlink() == linked
+    assert not tmp.exists()
+
+
+def test_a_failure_sends_nothing_into_a_pipe_and_leaves_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(KeyboardInterrupt):
+        write_half(tmp_path / "pipe", KeyboardInterrupt)
+    assert names(tmp_path) == ["pipe"]
+    assert (tmp_path / "pipe").is_fifo()
+
+
+def test_a_socket_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket must be short
+    with socket.socket(socket.AF_UNIX) as bound:
+        bound.bind("door")
+        with pytest.raises(InputError, match="door is neither a file nor a stream; pass the name of a file"):
+            require_writable("door")

@@ -87,3 +87,16 @@ def test_names_of_models_and_classes_are_text(comparison, page):
     legends = page.page.locator("#plane .legendtext").all_text_contents()
     assert len(legends) == 4
     assert legends[2] == "<script>alert(1)</scrip…"
+
+
+def test_seven_thousand_classes_are_drawn_under_the_page_s_policy(tmp_path, visit):
+    x, codes = clusters(7_000, 2)
+    noise = np.random.default_rng(3).normal(size=x.shape).astype(np.float32)
+    path = tmp_path / "many.html"
+    em.compare({"base": em.audit(x, codes), "other": em.audit(x + 0.4 * noise, codes)}).to_html(path)
+    page = visit(path)
+    # scrolled to, not drawn(): what a test evaluates may use eval(), which the policy denies the page
+    page.page.locator("#change").scroll_into_view_if_needed()
+    page.page.wait_for_selector("#change .legend", timeout=20_000)
+    assert page.page.locator("#change .no-webgl").count() == 0
+    assert page.page.locator("#change .points path").count() == 7_000

@@ -176,3 +176,33 @@ def test_templates_are_in_the_package():
     names = {path.name for path in TEMPLATES.iterdir()}
     assert {"audit.html", "compare.html", "report.css", "core.js", "charts.js", "classes.js", "details.js"} <= names
     assert Path(str(TEMPLATES)).parent.name == "report"
+
+
+def tiles(audit: em.Audit, path: Path) -> dict[str, str]:
+    """Name of each key figure → its interval, or why it has none."""
+    audit.to_html(path)
+    found = re.findall(r'class="tile"><dt>(.*?)</dt>.*?class="interval">(.*?)</span>', read(path))
+    return {name.removesuffix(" (estimate)"): text for name, text in found}
+
+
+def test_a_key_figure_without_an_interval_says_why(tmp_path):
+    path = tmp_path / "report.html"
+    far = (0.02, 0.2)
+    nine = tiles(em.audit(*clusters(9, 10), far=far), path)
+    assert set(nine.values()) == {"no interval: fewer than 10 classes"}
+    ten = tiles(em.audit(*clusters(10, 10), far=far, k=(5,)), path)
+    assert re.fullmatch(r"0\.\d+ to 0\.\d+", ten["OPIS"])
+    assert ten["recall@5"] == "no interval: only recall@1 has one"
+    strict = tiles(em.audit(*clusters(), far=(1e-3, 2e-3)), path)
+    assert strict["EER"] == "no interval: the classes were not counted there"
+    estimate = tiles(em.audit(*clusters(), far=far, pairs=5e4), path)
+    assert estimate["recall@1"] == "not estimated"
+
+
+def test_a_confidence_is_not_rounded_to_certainty(tmp_path):
+    audit = em.audit(*clusters(), far=(0.02, 0.2), confidence=0.995, eps=0.025)
+    audit.to_html(tmp_path / "report.html")
+    assert "Intervals hold 99.5% for" in read(tmp_path / "report.html")
+    assert "the worst 2.5% of the classes" in read(tmp_path / "report.html")
+    em.compare({"a": audit, "b": audit}).to_html(tmp_path / "compare.html")
+    assert "Intervals hold 99.5% for" in read(tmp_path / "compare.html")

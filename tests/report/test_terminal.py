@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import io
+import re
 
 import numpy as np
 import pytest
 from rich.console import Console
 
 import evenmatch as em
-from evenmatch.report import print_audit
+from evenmatch.report import print_audit, print_check, print_comparison, print_point, print_scores
 
 
 def printed(names: list[str], width: int = 500, groups: list[str] | None = None, **options) -> str:
@@ -59,3 +60,28 @@ def test_without_groups_there_is_no_table_of_groups():
 
 def test_what_the_brackets_hold_is_said():
     assert "in brackets: 95% interval for other classes of the same kind" in printed(["a"])
+
+
+@pytest.mark.parametrize(("confidence", "said"), [(0.57, "57%"), (0.95, "95%"), (0.995, "99.5%"), (0.999, "99.9%")])
+def test_a_confidence_is_printed_as_it_is(confidence, said):
+    rng = np.random.default_rng(0)
+    codes = np.repeat(np.arange(20), 8)
+    x = rng.normal(size=(20, 6))[codes] + 0.8 * rng.normal(size=(160, 6))
+    audit = em.audit(x, codes, far=(0.02, 0.2), confidence=confidence)
+    point = em.calibrate(x, codes, far=0.1, confidence=confidence)
+    scores = em.audit_scores(rng.random(600), codes[np.arange(600) % 160] % 2, folds=np.arange(600) % 5,
+                             far=[0.1], confidence=confidence)  # fmt: skip
+    buffer = io.StringIO()
+    console = Console(file=buffer, width=200)
+    views = [
+        (print_audit, audit.summary()),
+        (print_comparison, em.compare({"a": audit, "b": audit}).summary()),
+        (print_point, point.summary()),
+        (print_scores, scores.summary()),
+        (print_check, point.check(em.EmbeddingSet.from_arrays(x, codes)).summary()),
+    ]
+    for show, summary in views:
+        buffer.seek(0)
+        buffer.truncate()
+        show(summary, console)
+        assert re.search(rf"(?<![\d.]){said} (interval|for)", buffer.getvalue()), show.__name__

@@ -10,15 +10,35 @@ import numpy as np
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 from evenmatch.pairs import ExtremePair, extreme_pairs
-from evenmatch.report import thumbnail
+from evenmatch.report._thumbnails import image_path, thumbnail
 
 if TYPE_CHECKING:
     from evenmatch.auditing._audit import Audit
 
-__all__ = ["gallery_of"]
+__all__ = ["gallery_of", "require_images"]
 
 _CLASSES = 12
 _PAIRS = 6
+
+
+def require_images(root: Path, queries: EmbeddingSet, references: EmbeddingSet | None) -> tuple[list[str], list[str]]:
+    """The ids of queries and references as text, once it is sure that one of them names a file under the folder.
+
+    Raises:
+        InputError: ``root`` is no folder, the embeddings have no ids, or no id is the path of a file.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} is not a folder; give the folder that the sample ids are paths under")
+    ids = queries.ids, queries.ids if references is None else references.ids
+    if ids[0] is None or ids[1] is None:
+        raise InputError(
+            "the samples have no ids, so no image belongs to them; give ids that are paths under the folder"
+        )
+    names = [str(value) for value in ids[0].tolist()], [str(value) for value in ids[1].tolist()]
+    sides = names[:1] if references is None else names
+    if all(image_path(root, name) is None for side in sides for name in side):
+        raise InputError(f"no sample id is the path of an image under {root}; check the folder")
+    return names
 
 
 def gallery_of(audit: Audit, root: Path, queries: EmbeddingSet, references: EmbeddingSet | None) -> dict[str, Any]:
@@ -29,15 +49,8 @@ def gallery_of(audit: Audit, root: Path, queries: EmbeddingSet, references: Embe
     Raises:
         InputError: ``root`` is no folder, the embeddings have no ids, or no id names an image.
     """
-    if not root.is_dir():
-        raise InputError(f"{root} is not a folder; give the folder that the sample ids are paths under")
+    names = require_images(root, queries, references)
     sides = (queries, queries if references is None else references)
-    ids = [side.ids for side in sides]
-    if ids[0] is None or ids[1] is None:
-        raise InputError(
-            "the samples have no ids, so no image belongs to them; give ids that are paths under the folder"
-        )
-    names = [[str(value) for value in column.tolist()] for column in ids if column is not None]
     index = {label: code for code, label in enumerate(audit.counts.classes.tolist())}
     images: dict[str, str] = {}
     missing = 0
@@ -68,7 +81,7 @@ def gallery_of(audit: Audit, root: Path, queries: EmbeddingSet, references: Embe
         )
         classes.append({"class": code, "impostor": shown(impostor), "genuine": shown(genuine)})
     if not images:
-        raise InputError(f"no sample id is the path of an image under {root}; check the folder")
+        raise InputError(f"no image of the worst classes can be found and decoded under {root}; check its files")
     note = (
         f"Of the {len(classes)} classes with the lowest mean utility; each sample appears with its worst partner only."
     )

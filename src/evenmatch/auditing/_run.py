@@ -93,13 +93,19 @@ def audit(
         >>> 0 < result.opis < 0.25 and result.far_at(result.threshold) <= 0.01
         True
     """
-    far = (float(far[0]), float(far[1])) if len(far) == 2 else far
+    two_rates = "two false accept rates between 0 and 1, as (1e-2, 1e-1)"
+    rates = _numbers(far, "far", two_rates)
+    if len(rates) != 2:
+        raise InputError(f"far is {rates}; give {two_rates}")
+    far = rates
+    depths = _numbers(k, "k", "a list of whole numbers of neighbours, as [1, 5]")
+    thresholds = _numbers(thresholds, "thresholds", "a list of scores, as [0.4, 0.5]")
     beta, eps, confidence = float(beta), float(eps), float(confidence)
     check_arguments(far, beta, eps)
     run = _choose_engine(precision, device, with_budget(engine, budget, pairs, precision, threads), threads)
-    if not len(k) or any(value != value // 1 or value < 1 for value in k):
+    if not depths or any(value != value // 1 or value < 1 for value in depths):
         raise InputError(f"k is {tuple(k)}; give at least one whole number of neighbours, each 1 or more")
-    neighbours_wanted = sorted({int(value) for value in k})
+    neighbours_wanted = sorted({int(value) for value in depths})
     if run.name == "sample" and (map_at_r or neighbours_wanted != [1]):
         raise InputError("recall@k and MAP@R need every pair; leave k and map_at_r out of an estimate")
     if not 0 < confidence < 1:
@@ -134,6 +140,15 @@ def audit(
         noise=noise,
         error_bars=error_bars(counts, result, far=far, beta=beta, confidence=confidence),
     )
+
+
+def _numbers(values: Any, name: str, wanted: str) -> tuple[float, ...]:
+    try:
+        if not isinstance(values, str):
+            return tuple(float(value) for value in values)
+    except (TypeError, ValueError):
+        pass
+    raise InputError(f"{name} is {' '.join(repr(values).split())}; give {wanted}")
 
 
 def _choose_engine(precision: str, device: str, engine: str | Engine | None, threads: int | None) -> Engine:

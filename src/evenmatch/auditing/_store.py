@@ -1,7 +1,8 @@
-"""Audits on disk: one safetensors file of counts, with a JSON header. Nothing is pickled."""
+"""Audits on disk: one safetensors file of counts, with a JSON header and a checksum. Nothing is pickled."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 from dataclasses import asdict
@@ -11,14 +12,15 @@ from typing import Any
 import numpy as np
 
 from evenmatch.auditing._audit import Audit, AuditSettings, DataFacts
-from evenmatch.embeddings import atomic_path, write_tensors
+from evenmatch.embeddings import EmbeddingSet, atomic_path, write_tensors
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError
 from evenmatch.measures import SamplingNoise, consistency
 from evenmatch.pairs import GroupCounts, PairCounts, Sampling, ScoreGrid
 
-__all__ = ["SCHEMA", "load", "save"]
+__all__ = ["SCHEMA", "load", "require_savable", "save"]
 
-SCHEMA = 1
+SCHEMA = 2
+_READ = (1, 2)  # 1 had no checksum
 _KIND = "evenmatch.audit"
 _COUNTS = (
     "positives",
@@ -36,6 +38,15 @@ _SAMPLED = (
     "positives", "negatives", "knots", "knot_tar", "replicate_far", "replicate_pooled", "far_noise", "tar_noise",
 )  # fmt: skip
 _GROUPS = ("positives", "negatives", "positives_accepted", "negatives_accepted", "sizes")
+
+
+def require_savable(*sets: EmbeddingSet | None) -> None:
+    """Raise `InputError` for labels or groups that a saved audit cannot hold: ask before the count."""
+    for data in sets:
+        if data is not None:
+            _encode(data.classes)
+            if data.group_names is not None:
+                _encode(data.group_names)
 
 
 def save(audit: Audit, path: Path) -> None:
@@ -66,26 +77,34 @@ def save(audit: Audit, path: Path) -> None:
     }
     if counts.sampling is not None:
         arrays |= {f"sampling.{name}": getattr(counts.sampling, name) for name in _SAMPLED}
-    metadata = {"evenmatch": json.dumps(header, allow_nan=False)}
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
+    text = json.dumps(header, allow_nan=False)
+    metadata = {"evenmatch": text, "checksum": _checksum(text, contiguous)}
     with atomic_path(path) as temporary:
         write_tensors(temporary, contiguous, metadata)
 
 
 def load(path: Path) -> Audit:
-    """Read an audit, checking that it is one and that its counts add up."""
+    """Read an audit, checking that it is one, that nobody changed it and that its counts add up."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, framework="numpy") as file:
             metadata = file.metadata() or {}
-            header = json.loads(metadata.get("evenmatch", "{}"))
+            text = metadata.get("evenmatch", "{}")
+            header = json.loads(text)
             _require_known(path, header)
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is not a dict
     except FileNotFoundError as error:
         raise InputError(f"{path} does not exist; check the path") from error
     except (SafetensorError, OSError, json.JSONDecodeError) as error:
         raise ArtefactError(f"{path} cannot be read as an audit ({error}); save the audit again") from error
+    sealed = header["schema"] > 1 or "checksum" in metadata
+    if sealed and metadata.get("checksum") != _checksum(text, arrays):
+        raise ArtefactError(
+            f"{path} was altered after it was written (its checksum does not fit); save the audit again, "
+            "or take the file from where it was made"
+        )
     try:
         counts = _counts(header, arrays)
         settings = AuditSettings(**{**header["settings"], "far": tuple(header["settings"]["far"])})
@@ -108,11 +127,19 @@ def load(path: Path) -> Audit:
 def _require_known(path: Path, header: Any) -> None:
     if not isinstance(header, dict) or header.get("kind") != _KIND:
         raise ArtefactError(f"{path} is not a saved audit; give a file that Audit.save or --save wrote")
-    if header.get("schema") != SCHEMA:
+    if header.get("schema") not in _READ:
         raise ArtefactError(
-            f"{path} has audit schema {header.get('schema')!r}, this version reads schema {SCHEMA}; "
-            "read it with the version of evenmatch that wrote it, or audit again"
+            f"{path} has audit schema {header.get('schema')!r}, this version reads schema {SCHEMA} and "
+            "older; read it with the version of evenmatch that wrote it, or audit again"
         )
+
+
+def _checksum(text: str, arrays: dict[str, np.ndarray]) -> str:
+    digest = hashlib.sha256(text.encode())
+    for name, array in sorted(arrays.items()):
+        digest.update(f"\n{name} {array.dtype} {array.shape}\n".encode())
+        digest.update(array.data)
+    return f"sha256:{digest.hexdigest()}"
 
 
 def _counts(header: dict[str, Any], arrays: dict[str, np.ndarray]) -> PairCounts:

@@ -110,6 +110,11 @@ def check_point(
     """
     if metric is not None:
         point.require_metric(metric)
+    for given in (data, references):
+        if given is not None and not isinstance(given, EmbeddingSet):
+            raise InputError(
+                f"a {type(given).__name__} has no labels; pass an EmbeddingSet, from em.load or from_arrays"
+            )
     if data.dim != point.data.dim:
         raise InputError(
             f"these embeddings have {data.dim} dimensions and the point was calibrated on {point.data.dim}; "

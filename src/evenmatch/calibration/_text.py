@@ -11,7 +11,7 @@ __all__ = ["point_card", "point_rows"]
 def point_rows(summary: dict[str, Any]) -> list[tuple[str, str]]:
     """The facts of ``OperatingPoint.summary()`` as (name, value) pairs."""
     data = summary["data"]
-    confidence = f"{summary['confidence']:.0%}"
+    confidence = f"{100 * summary['confidence']:g}%"
     rows = [("threshold", f"{summary['threshold']:.6f} ({summary['metric']}; accept if score ≥ threshold)")]
     if summary["threshold_probability"] is not None:
         rows.append(("P(match) there", f"{summary['threshold_probability']:.4f}"))

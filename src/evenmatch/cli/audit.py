@@ -100,6 +100,8 @@ def audit(
 
     import evenmatch as em
     from evenmatch.auditing import records
+    from evenmatch.auditing._gallery import require_images
+    from evenmatch.auditing._store import require_savable
     from evenmatch.report import print_audit, print_plan
 
     queries = em.load(file, labels=labels, groups=groups)
@@ -108,6 +110,10 @@ def audit(
         costs = em.plan(queries, ref=references, metric=metric, threads=threads).summary()
         print_summary(costs, print_plan, json)
         return
+    if save is not None:
+        require_savable(queries, references)
+    if images is not None:
+        require_images(images, queries, references)
     with resumable(checkpoint):
         result = em.audit(
             queries,

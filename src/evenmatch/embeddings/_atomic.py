@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,11 +22,12 @@ _VOLUME_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.E
 def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving, what was written there becomes `path` in one step.
 
-    path: the file to write. Its folder must exist; a file that is already there is replaced.
+    path: the file to write. Its folder must exist; a file that is already there is replaced. Links are followed. Into
+        a character device or a pipe (`/dev/null`, `/dev/stdout`) the whole content is copied on leaving.
 
     The temporary name ends in the same suffix, so writers that look at it do the right thing. If the body raises
     anything, Ctrl-C included, the temporary file is removed and a former `path` is left as it was. Raises `InputError`
-    if the folder is missing or not writable, if `path` is a folder, or if the volume is full.
+    if the folder is missing or not writable, if `path` is a folder, a disk or a socket, or if the volume is full.
 
     Examples:
         >>> import tempfile
@@ -34,14 +37,21 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
         >>> [file.name for file in folder.iterdir()]
         ['result.json']
     """
-    target = Path(path)
-    require_writable(target)
+    require_writable(path)
+    stream = _is_stream(path)
+    target = Path(path) if stream else _behind_links(path)
     # A short name of our own: the target's may already be as long as the file system allows.
-    temporary = target.parent / f".tmp-{secrets.token_hex(8)}{target.suffix}"
+    folder = Path(tempfile.gettempdir()) if stream else target.parent
+    temporary = folder / f".tmp-{secrets.token_hex(8)}{Path(path).suffix}"
     try:
         yield temporary
-        _flush(temporary)
-        temporary.replace(target)
+        if stream:
+            with temporary.open("rb") as whole, target.open("wb") as sink:
+                shutil.copyfileobj(whole, sink)
+            temporary.unlink()
+        else:
+            _flush(temporary)
+            temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)
         if error.errno in _VOLUME_ERRORS:
@@ -62,18 +72,33 @@ def require_writable(path: str | os.PathLike[str], suffixes: Sequence[str] = ())
         Traceback (most recent call last):
         evenmatch.errors.InputError: figure.doc has no suffix that can be written; use one of .png, .pdf
     """
-    target = Path(path)
-    if suffixes and target.suffix.lower() not in suffixes:
-        raise InputError(f"{target} has no suffix that can be written; use one of {', '.join(suffixes)}")
+    if suffixes and Path(path).suffix.lower() not in suffixes:
+        raise InputError(f"{path} has no suffix that can be written; use one of {', '.join(suffixes)}")
+    target = _behind_links(path)
     folder = target.parent
-    if not folder.exists():
-        raise InputError(f"{target} cannot be written: the folder {folder} does not exist; create it first")
-    if not folder.is_dir():
-        raise InputError(f"{target} cannot be written: {folder} is not a folder; choose another path")
     if target.is_dir():
-        raise InputError(f"{target} is a folder; pass the name of a file in it")
+        raise InputError(f"{path} is a folder; pass the name of a file in it")
+    if _is_stream(path):
+        if not os.access(path, os.W_OK):
+            raise InputError(f"{path} is not writable; choose another path")
+        return
+    if not folder.exists():
+        raise InputError(f"{path} cannot be written: the folder {folder} does not exist; create it first")
+    if not folder.is_dir():
+        raise InputError(f"{path} cannot be written: {folder} is not a folder; choose another path")
+    if Path(path).exists() and not Path(path).is_file():
+        raise InputError(f"{path} is neither a file nor a stream; pass the name of a file")
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(f"{target} cannot be written: the folder {folder} is not writable; choose another folder")
+        raise InputError(f"{path} cannot be written: the folder {folder} is not writable; choose another folder")
+
+
+def _behind_links(path: str | os.PathLike[str]) -> Path:
+    return Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
+
+
+def _is_stream(path: str | os.PathLike[str]) -> bool:
+    """Whether there is a character device or a pipe: to be written into, never to be replaced by a file."""
+    return Path(path).is_char_device() or Path(path).is_fifo()
 
 
 def _flush(temporary: Path) -> None:

@@ -218,7 +218,16 @@ def _require_unique(ids: NDArray[Any]) -> None:
 
 
 def fingerprint_of(queries: EmbeddingSet, references: EmbeddingSet | None = None) -> str:
-    """SHA-256 (hex) of the vectors and labels of one set, or of queries and a gallery."""
+    """SHA-256 (hex) of the vectors and labels of one set, or of queries and a gallery.
+
+    Raises `InputError` for anything but sets.
+    """
+    for name, data in (("embeddings", queries), ("ref", references)):
+        if data is not None and not isinstance(data, EmbeddingSet):
+            raise InputError(
+                f"{name} is a {type(data).__name__}; pass the EmbeddingSet that was audited, from em.load or "
+                "em.EmbeddingSet.from_arrays"
+            )
     if references is None:
         return queries.fingerprint
     return hashlib.sha256((queries.fingerprint + references.fingerprint).encode()).hexdigest()

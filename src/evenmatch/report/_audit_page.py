@@ -25,6 +25,7 @@ _MOST_CURVES = 300
 _MATRIX_GROUPS = 40
 _DET_POINTS = 500
 _LONGEST_NAME = 48
+_FEWEST_CLASSES = 10  # of class_intervals
 _SCRIPTS = ("core.js", "charts.js", "classes.js", "details.js", "audit.js")
 
 
@@ -73,7 +74,7 @@ def audit_page(
         "measured": escape(data_line(summary)),
         "tiles": _tiles(summary),
         "facts": fact_rows(audit_rows(summary)),
-        "confidence": f"{summary['settings']['confidence']:.0%}",
+        "confidence": f"{100 * summary['settings']['confidence']:g}%",
         "groups_hidden": "hidden" if counts.groups is None else "",
         "gallery_hidden": "hidden" if gallery is None else "",
         "confusable_hidden": "hidden" if confusable is None else "",
@@ -189,18 +190,31 @@ def _tiles(summary: dict[str, Any]) -> str:
         without += "" if ends is None else f" ({_interval(ends, number)})"
         alike += f"; debiased, to compare data sets with other class sizes: {without}"
     tiles = [
-        (f"OPIS{estimate}", number(summary["opis"]), intervals.get("opis"), number, alike),
-        (f"ε-OPIS{estimate}", number(summary["eps_opis"]), intervals.get("eps_opis"), number,
-         f"the same for the worst {summary['settings']['eps']:.0%} of the classes"),
-        (f"recall@{k}", rate(recall), intervals.get(f"recall_at_{k}"), rate, "the right class is among the nearest"),
-        ("EER", rate(summary["eer"]), intervals.get("eer"), rate, f"at threshold {summary['eer_threshold']:.6f}"),
+        (f"OPIS{estimate}", number(summary["opis"]), "opis", number, alike),
+        (f"ε-OPIS{estimate}", number(summary["eps_opis"]), "eps_opis", number,
+         f"the same for the worst {100 * summary['settings']['eps']:g}% of the classes"),
+        (f"recall@{k}", rate(recall), f"recall_at_{k}", rate, "the right class is among the nearest"),
+        ("EER", rate(summary["eer"]), "eer", rate, f"at threshold {summary['eer_threshold']:.6f}"),
     ]  # fmt: skip
     return "".join(
         f'<div class="tile"><dt>{escape(name)}</dt><dd><strong>{escape(value)}</strong>'
-        f'<span class="interval">{_interval(interval, show)}</span><span class="note">{escape(note)}</span></dd></div>'
-        for name, value, interval, show, note in tiles
+        f'<span class="interval">{_interval_or_reason(summary, key, show)}</span>'
+        f'<span class="note">{escape(note)}</span></dd></div>'
+        for name, value, key, show, note in tiles
     )
 
 
-def _interval(interval: list[float] | None, show: Any) -> str:
-    return "no interval: not counted there" if interval is None else f"{show(interval[0])} to {show(interval[1])}"
+def _interval_or_reason(summary: dict[str, Any], key: str, show: Any) -> str:
+    if key in summary["intervals"]:
+        return _interval(summary["intervals"][key], show)
+    if key.startswith("recall_at_") and key != "recall_at_1":
+        return "no interval: only recall@1 has one"
+    if key == "recall_at_1" and summary["measured"]["estimate"]:
+        return "not estimated"
+    if summary["data"]["n_classes"] < _FEWEST_CLASSES:
+        return f"no interval: fewer than {_FEWEST_CLASSES} classes"
+    return "no interval: the classes were not counted there"
+
+
+def _interval(interval: list[float], show: Any) -> str:
+    return f"{show(interval[0])} to {show(interval[1])}"

@@ -90,7 +90,7 @@ def compare_page(summary: dict[str, Any], models: Mapping[str, ComparedModel]) -
     fill = {
         "headline": escape(summary["headline"]),
         "table": comparison_table(summary).replace(' style="text-align:left"', ""),
-        "confidence": f"{summary['confidence']:.0%}",
+        "confidence": f"{100 * summary['confidence']:g}%",
         "different_hidden": "hidden" if summary["same_test_set"] else "",
     }
     title = "Which model fits one threshold? " + ", ".join(summary["models"])

@@ -52,7 +52,9 @@ def print_check(summary: dict[str, Any], console: Console) -> None:
         )
     )
     console.print(facts_table(rows))
-    console.print(f"[dim]in brackets: {summary['confidence']:.0%} interval for other classes of the same kind[/dim]")
+    console.print(
+        f"[dim]in brackets: {100 * summary['confidence']:g}% interval for other classes of the same kind[/dim]"
+    )
     if summary["same_data"]:
         console.print("these are the data that the point was calibrated on: they prove nothing", style="bold")
     if summary["groups"]:

@@ -46,7 +46,7 @@ def print_scores(summary: dict[str, Any], console: Console) -> None:
     if few:
         console.print(f"too few impostor pairs for FAR {', '.join(few)}: under 30 false accepts are expected")
     if any(row["tar_interval"] is not None for row in summary["tar_at_far"]):
-        how = f"{summary['confidence']:.0%} interval that leaves out one {summary['units']} at a time"
+        how = f"{100 * summary['confidence']:g}% interval that leaves out one {summary['units']} at a time"
         console.print(f"[dim]in brackets: {how}[/dim]")
     if summary["groups"]:
         title = f"Groups at the threshold of FAR {summary['tar_at_far'][0]['target']:g}"

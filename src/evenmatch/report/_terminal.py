@@ -24,7 +24,7 @@ def print_audit(summary: dict[str, Any], console: Console) -> None:
         overview.add_row(name, Text(value))
     console.print(overview)
     confidence = summary["settings"]["confidence"]
-    console.print(f"[dim]in brackets: {confidence:.0%} interval for other classes of the same kind[/dim]")
+    console.print(f"[dim]in brackets: {100 * confidence:g}% interval for other classes of the same kind[/dim]")
     if summary["opis_debiased"] is not None:
         console.print(f"[dim]{DEBIASED}[/dim]")
     console.print()
@@ -47,7 +47,7 @@ def print_comparison(summary: dict[str, Any], console: Console) -> None:
     for name, cells in comparison_rows(summary):
         table.add_row(name, *cells)
     console.print(table)
-    how = f"in brackets: {summary['confidence']:.0%} interval for other classes of the same kind"
+    how = f"in brackets: {100 * summary['confidence']:g}% interval for other classes of the same kind"
     paired = "; differences resample the same classes for both" if summary["same_test_set"] else ""
     console.print(f"[dim]{how}{paired}[/dim]\n")
     console.print(summary["headline"], markup=False, highlight=False, style="bold")

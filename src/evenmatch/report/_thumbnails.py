@@ -7,10 +7,19 @@ import io
 import warnings
 from pathlib import Path
 
-__all__ = ["thumbnail"]
+__all__ = ["image_path", "thumbnail"]
 
 _SIDE = 112  # pixels
 _QUALITY = 70
+
+
+def image_path(root: Path, name: str) -> Path | None:
+    """The file of that name under the folder; None if there is none, or if it lies elsewhere."""
+    try:
+        path = (root / name).resolve()
+        return path if path.is_relative_to(root.resolve()) and path.is_file() else None
+    except (OSError, RuntimeError, ValueError):  # a name too long, a loop of links, a NUL
+        return None
 
 
 def thumbnail(root: Path, name: str) -> str | None:
@@ -25,10 +34,10 @@ def thumbnail(root: Path, name: str) -> str | None:
     """
     from PIL import Image, ImageOps
 
+    path = image_path(root, name)
+    if path is None:
+        return None
     try:
-        path = (root / name).resolve()
-        if not path.is_relative_to(root.resolve()) or not path.is_file():
-            return None
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             with Image.open(path) as image:
@@ -38,7 +47,7 @@ def thumbnail(root: Path, name: str) -> str | None:
                 flat = Image.new("RGB", small.size, "white")
                 with_alpha = small.convert("RGBA")
                 flat.paste(with_alpha, mask=with_alpha.getchannel("A"))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Exception:  # Pillow raises a dozen unrelated types on damaged bytes
         return None
     buffer = io.BytesIO()
     flat.save(buffer, "JPEG", quality=_QUALITY)

@@ -41,7 +41,7 @@ def print_transfer(summary: dict[str, Any], console: Console) -> None:
     low, high = summary["far_ci"]
     old_low, old_high = summary["untouched_far_ci"]
     share_low, share_high = summary["positives_ci"]
-    confidence = f"{summary['confidence']:.0%}"
+    confidence = f"{100 * summary['confidence']:g}%"
     rows = [
         ("threshold", f"{summary['threshold']:.6f} ({summary['metric']}; accept if score ≥ threshold)"),
         ("  estimated FAR", f"{summary['far']:.3%}  [{low:.3%}, {high:.3%}], target {summary['target']:g}"),

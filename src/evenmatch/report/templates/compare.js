@@ -154,7 +154,7 @@ start(async (arrays) => {
     const defined = data.names.map((_, i) => i).filter((i) => !Number.isNaN(x[i]) && !Number.isNaN(y[i]));
     const points = (kept, name, shade, symbol, size = 7) => ({
       x: kept.map((i) => x[i]), y: kept.map((i) => y[i]), customdata: kept, text: kept.map((i) => plotText(data.names[i])), name,
-      type: kept.length > 3000 ? "scattergl" : "scatter", mode: "markers", marker: { color: colour(shade), size, symbol, opacity: 0.75 },
+      type: "scatter", mode: "markers", marker: { color: colour(shade), size, symbol, opacity: 0.75 },
       hovertemplate: "%{text}<br>%{x:.3f} → %{y:.3f}<extra></extra>",
     });
     const better = defined.filter((i) => y[i] > x[i]);
