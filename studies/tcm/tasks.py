@@ -24,6 +24,8 @@ from evenmatch.training._sampler import BatchPlan
 HERE = Path(__file__).parent
 DATA = Path(os.environ.get("EVENMATCH_DATA", HERE.parents[2] / "shared" / "data"))
 STUDY: dict[str, Any] = yaml.safe_load((HERE / "study.yaml").read_text(encoding="utf-8"))
+if "EVENMATCH_STUDY" in os.environ:  # a file whose entries take the place of those
+    STUDY |= yaml.safe_load(Path(os.environ["EVENMATCH_STUDY"]).read_text(encoding="utf-8"))
 
 
 class Inputs(Protocol):
