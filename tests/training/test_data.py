@@ -214,3 +214,12 @@ def test_held_out_classes_without_pairs_are_refused(tmp_path, small):
     config = parse_config(small.model_dump(by_alias=True), [f"data.root={tmp_path}", "data.validation=0.25"])
     with pytest.raises(InputError, match=r"the held-out training classes .*4 negative pairs are too few"):
         read_images(config, say=lambda text: None)
+
+
+def test_roles_of_training_images_mean_nothing(tmp_path, tree):
+    rows = [row(tree, i, j, "gallery" if j else "query") for i in range(6) for j in range(5)]
+    config = manifest_of(tmp_path, tree, rows)
+    config = parse_config(config.model_dump(by_alias=True), ["data.validation=0.25"])
+    data = read_images(config, say=lambda text: None)
+    assert "query" not in next(iter(data.val_dataloader()))
+    assert "query" in next(iter(data.test_dataloader()))

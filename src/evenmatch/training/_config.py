@@ -40,7 +40,7 @@ class DataConfig(_Section):
         options: what its reader takes besides.
         train, test: the splits.
         validation: "test" to look at the test split while training, as the literature does; a share of the training
-            classes, which are then held out; or null for no validation.
+            classes, which are then held out, whatever roles their images have; or null for no validation.
         check: decode every image before training.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -28,6 +29,8 @@ def read_images(config: TrainConfig, *, skip_bad: bool = False, say: Callable[[s
     """
     settings = config.data
     train = datasets.build(settings.name, settings.root, settings.train, **settings.options)
+    if isinstance(train, ImageSet) and train.roles is not None:
+        train = replace(train, roles=None)  # held-out classes may lack queries; compare all of their images
     test = datasets.build(settings.name, settings.root, settings.test, **settings.options)
     require_disjoint(train, test)
     data = _arranged(config, train, test)  # what does not fit shows before images are decoded
