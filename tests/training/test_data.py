@@ -223,3 +223,10 @@ def test_roles_of_training_images_mean_nothing(tmp_path, tree):
     data = read_images(config, say=lambda text: None)
     assert "query" not in next(iter(data.val_dataloader()))
     assert "query" in next(iter(data.test_dataloader()))
+
+
+def test_groups_that_are_not_there_are_asked_for_before_images_are_decoded(damaged, small):
+    changes = [f"data.root={damaged}", "tcm.kind=adaptive", "tcm.by_group=true"]
+    config = parse_config(small.model_dump(by_alias=True), changes)
+    with pytest.raises(InputError, match=r"tcm\.by_group is set and the training images have no groups"):
+        read_images(config, say=lambda text: None)

@@ -10,6 +10,7 @@ import numpy as np
 from evenmatch import datasets
 from evenmatch.datasets import Images, ImageSet, require_disjoint
 from evenmatch.errors import InputError
+from evenmatch.training._build import build_regularizer
 from evenmatch.training._config import TrainConfig
 from evenmatch.training._data import RetrievalData, hold_out
 
@@ -24,8 +25,8 @@ def read_images(config: TrainConfig, *, skip_bad: bool = False, say: Callable[[s
 
     Raises:
         InputError: a split cannot be read, images cannot be decoded (names the first, counts all) unless `skip_bad`,
-            training and test share classes, the classes do not suffice for a batch, or the test images (or held-out
-            training classes) could not be audited.
+            training and test share classes, the classes do not suffice for a batch, TCM by group has no groups, or
+            the test images (or held-out training classes) could not be audited.
     """
     settings = config.data
     train = datasets.build(settings.name, settings.root, settings.train, **settings.options)
@@ -60,7 +61,7 @@ def _arranged(config: TrainConfig, train: Images, test: Images) -> RetrievalData
     elif isinstance(settings.validation, float):
         train, validation = hold_out(train, settings.validation, config.seed)
         _require_audit(validation, "the held-out training classes", config.audit.far)
-    return RetrievalData(
+    data = RetrievalData(
         train,
         validation,
         test,
@@ -71,6 +72,8 @@ def _arranged(config: TrainConfig, train: Images, test: Images) -> RetrievalData
         workers=config.trainer.workers,
         eval_batch_size=config.audit.batch_size,
     )
+    build_regularizer(config.tcm, data.n_groups)  # refuses to work by group without groups
+    return data
 
 
 def _require_audit(images: Images, place: str, far: tuple[float, float]) -> None:
