@@ -138,6 +138,50 @@ def test_an_unreadable_image_stops_the_run_unless_it_may_be_skipped(config, tmp_
     assert "left out: 1 of 24 images" in capfd.readouterr().out
 
 
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_says_once_how_to_go_on(config, tmp_path, capfd, monkeypatch):
+    from evenmatch.training import _run
+
+    monkeypatch.setattr(_run, "embed_images", interrupt)
+    folder = tmp_path / "run"
+    assert main(["train", str(config), "--out", str(folder)]) == 130
+    assert one_line(capfd) == f"interrupted; continue with: evenmatch train --resume {folder}\n"
+    assert main(["train", "--resume", str(folder), "--skip-bad"]) == 130
+    assert one_line(capfd) == f"interrupted; continue with: evenmatch train --resume {folder} --skip-bad\n"
+
+
+def test_a_run_interrupted_before_its_folder_is_made_says_so_only(config, tmp_path, capfd, monkeypatch):
+    from evenmatch.datasets import ImageSet
+
+    monkeypatch.setattr(ImageSet, "unreadable", interrupt)
+    assert main(["train", str(config), "--out", str(tmp_path / "run")]) == 130
+    assert one_line(capfd) == "interrupted\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_while_training_is_one_line(config, tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    folder = tmp_path / "run"
+    command = [sys.executable, "-W", "ignore", "-m", "evenmatch", "train", str(config), "--out", str(folder)]
+    child = subprocess.Popen(
+        [*command, "--set", "schedule.steps=100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("step 1 of"):
+            child.send_signal(signal.SIGINT)
+            break
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 130
+    assert said == f"interrupted; continue with: evenmatch train --resume {folder}\n"
+
+
 def test_help_does_not_load_torch():
     import subprocess
     import sys
