@@ -138,6 +138,62 @@ def test_an_unreadable_image_stops_the_run_unless_it_may_be_skipped(config, tmp_
     assert "left out: 1 of 24 images" in capfd.readouterr().out
 
 
+@pytest.fixture
+def photos(config, tmp_path) -> Path:
+    """A folder of four classes whose last image is damaged."""
+    import shutil
+
+    root = tmp_path / "photos"
+    shutil.copytree(config.parent / "data/test", root)
+    (root / "test3/5.png").write_bytes(b"no image")
+    return root
+
+
+def test_an_unreadable_image_stops_embedding_before_it_starts_unless_it_may_be_skipped(
+    run, photos, tmp_path, capfd, monkeypatch
+):
+    from evenmatch.training import _embed
+
+    out = tmp_path / "e.npz"
+    arguments = ["embed", str(run), str(photos), "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr(_embed, "embed_images", lambda *_, **__: pytest.fail("embedded"))
+        assert main(arguments) == 2
+    error = one_line(capfd)
+    assert "1 of 24 images of the split 'all' cannot be used: test3/5.png is no image" in error
+    assert "leave them out with --skip-bad" in error
+    assert not out.exists()
+    assert main([*arguments, "--skip-bad", "--json"]) == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["n"] == em.load(out).n == 23
+    assert "left out: 1 of 24 images" in captured.err
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_image_that_is_damaged_later_is_one_line_whoever_loads_it(
+    run, photos, tmp_path, capfd, monkeypatch, workers
+):
+    from evenmatch.datasets import ImageSet
+
+    monkeypatch.setattr(ImageSet, "unreadable", lambda *_, **__: {})
+    assert main(["embed", str(run), str(photos), "--out", str(tmp_path / "e.npz"), "--workers", workers]) == 2
+    error = one_line(capfd)
+    assert error.startswith("error: ")
+    assert "test3/5.png is no image of a known format; restore it" in error
+
+
+def test_a_run_that_decodes_nothing_beforehand_embeds_likewise(run, config, tmp_path, monkeypatch):
+    import shutil
+
+    from evenmatch.datasets import ImageSet
+
+    shutil.copytree(run, tmp_path / "run")
+    file = tmp_path / "run/config.yaml"
+    file.write_text(file.read_text().replace("check: true", "check: false"))
+    monkeypatch.setattr(ImageSet, "unreadable", lambda *_, **__: pytest.fail("decoded"))
+    assert main(["embed", str(tmp_path / "run"), "--out", str(tmp_path / "e.npz")]) == 0
+
+
 def interrupt(*_, **__):
     raise KeyboardInterrupt
 

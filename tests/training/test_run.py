@@ -229,7 +229,9 @@ def test_a_checkpoint_that_is_not_there_is_refused(finished):
 
 
 def test_embedding_the_test_images_again_gives_what_the_run_wrote(finished):
-    again = embed_with_run(finished[0].folder, checkpoint="best")
+    shares: list[float] = []
+    again = embed_with_run(finished[0].folder, checkpoint="best", progress=shares.append)
+    assert shares == [1.0, 1.0], "of the look at the images, and of the embedding"
     assert again.fingerprint == finished[0].embeddings.fingerprint
     assert again.ids is not None
     assert again.ids.tolist() == finished[0].embeddings.ids.tolist()

@@ -41,7 +41,7 @@ class DataConfig(_Section):
         train, test: the splits.
         validation: "test" to look at the test split while training, as the literature does; a share of the training
             classes, which are then held out, whatever roles their images have; or null for no validation.
-        check: decode every image before training.
+        check: decode every image before training, and before embedding the data of the run again.
     """
 
     name: str

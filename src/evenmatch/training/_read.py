@@ -8,19 +8,22 @@ from dataclasses import replace
 import numpy as np
 
 from evenmatch import datasets
+from evenmatch.auditing import progress_bar
 from evenmatch.datasets import Images, ImageSet, require_disjoint
 from evenmatch.errors import InputError
 from evenmatch.training._build import build_regularizer
 from evenmatch.training._config import TrainConfig
 from evenmatch.training._data import RetrievalData, hold_out
 
-__all__ = ["read_images"]
+__all__ = ["read_images", "readable"]
 
 _NAMED = 3
 _GROUPS = 256  # what an audit compares at most
 
 
-def read_images(config: TrainConfig, *, skip_bad: bool = False, say: Callable[[str], None] = print) -> RetrievalData:
+def read_images(
+    config: TrainConfig, *, skip_bad: bool = False, say: Callable[[str], None] = print, progress: bool = False
+) -> RetrievalData:
     """Read the splits of a run and see that they can be trained on.
 
     Raises:
@@ -36,7 +39,8 @@ def read_images(config: TrainConfig, *, skip_bad: bool = False, say: Callable[[s
     require_disjoint(train, test)
     data = _arranged(config, train, test)  # what does not fit shows before images are decoded
     if settings.check:
-        data = _arranged(config, _readable(train, skip_bad, say), _readable(test, skip_bad, say))
+        train, test = (readable(images, skip_bad, say, progress) for images in (train, test))
+        data = _arranged(config, train, test)
     if len(data.left_out):
         named = ", ".join(map(str, data.left_out[:_NAMED])) + (", …" if len(data.left_out) > _NAMED else "")
         say(f"left out of training: {len(data.left_out):,} classes with one image ({named}), no positive pair in them")
@@ -101,10 +105,18 @@ def _require_audit(images: Images, place: str, far: tuple[float, float]) -> None
         )
 
 
-def _readable(images: Images, skip_bad: bool, say: Callable[[str], None]) -> Images:
+def readable(
+    images: Images, skip_bad: bool, say: Callable[[str], None], progress: bool | Callable[[float], None]
+) -> Images:
+    """Decode every image, and leave out those that cannot be.
+
+    Raises:
+        InputError: there are such, and they may not be skipped; or no other is left.
+    """
     if not isinstance(images, ImageSet):  # drawn in memory
         return images
-    failed = images.unreadable()
+    with progress_bar("Looking at the images", progress) as report:
+        failed = images.unreadable(progress=report and (lambda done, total: report(done / total)))
     if not failed:
         return images
     named = "; ".join(f"{images.paths[row]} {failed[row]}" for row in list(failed)[:_NAMED])

@@ -27,7 +27,7 @@ from evenmatch.training._checkpoints import AtomicCheckpoints, load_checkpoint
 from evenmatch.training._config import TrainConfig
 from evenmatch.training._config_file import load_config, write_config
 from evenmatch.training._data import RetrievalData
-from evenmatch.training._embed import CONFIG_FILE, audit_embeddings, embed_images, load_network
+from evenmatch.training._embed import CONFIG_FILE, audit_embeddings, embed_images, in_one_line, load_network
 from evenmatch.training._metrics_csv import MetricsCSV
 from evenmatch.training._read import read_images
 
@@ -89,7 +89,7 @@ def train(
     build_learner(config, 2, n_groups=1)  # what does not fit shows before images are read
     with _quiet():
         trainer = _trainer(config, folder, None, say, progress)
-    data = read_images(config, skip_bad=skip_bad, say=say)
+    data = read_images(config, skip_bad=skip_bad, say=say, progress=progress)
     if first:
         try:
             folder.mkdir(parents=True, exist_ok=True)
@@ -126,7 +126,8 @@ def resume(folder: str | Path, *, skip_bad: bool = False, say: Say = print, prog
         say(f"{folder} has no checkpoint yet; starting from the beginning")
     with _quiet():
         trainer = _trainer(config, folder, step, say, progress)
-    return _run(config, folder, read_images(config, skip_bad=skip_bad, say=say), trainer, step, say)
+    data = read_images(config, skip_bad=skip_bad, say=say, progress=progress)
+    return _run(config, folder, data, trainer, step, say)
 
 
 def _run(
@@ -211,11 +212,8 @@ def _trainer(config: TrainConfig, folder: Path, step: int | None, say: Say, prog
 
 def _fit(trainer: Trainer, learner: LightningModule, data: RetrievalData, checkpoint: Path | None) -> None:
     try:
-        trainer.fit(learner, datamodule=data, ckpt_path=checkpoint)
-    except InputError as error:
-        if "Traceback" in str(error):  # a worker process sends its own along
-            raise InputError(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
-        raise
+        with in_one_line():
+            trainer.fit(learner, datamodule=data, ckpt_path=checkpoint)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
     if trainer.interrupted:
