@@ -50,7 +50,7 @@ def embed_images(
         batch_size: images embedded at a time.
         workers: processes that load images.
         device: where to compute.
-        name: of the set; by default that of the data set.
+        name: of the set, for reports.
         progress: called with the share done.
 
     Returns:
