@@ -184,5 +184,18 @@ def test_an_interrupt_leaves_nothing_and_says_so(tmp_path, monkeypatch, capfd):
     arguments = npz()
     monkeypatch.setattr(em, "audit", interrupted, raising=False)
     assert main(["audit", *arguments, "--save", "run.audit"]) == 130
-    assert capfd.readouterr().err.count("\n") == 1
+    assert capfd.readouterr().err == "interrupted\n"
     assert [path.name for path in tmp_path.iterdir()] == ["e.npz"]
+
+
+def test_an_interrupt_after_a_file_was_written_does_not_deny_it(tmp_path, monkeypatch, capfd):
+    monkeypatch.chdir(tmp_path)
+
+    def interrupted(*_, **__):
+        raise KeyboardInterrupt
+
+    arguments = npz()
+    monkeypatch.setattr(em.Audit, "to_html", interrupted)
+    assert main(["audit", *arguments, "--save", "run.audit", "--html", "report.html"]) == 130
+    assert capfd.readouterr().err == "interrupted\n"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["e.npz", "run.audit"]

@@ -121,5 +121,17 @@ def test_without_torch_the_demo_says_so_and_shows_principal_components(tmp_path,
     assert "the demo without training" in printed.err
 
 
+def test_an_interrupt_does_not_deny_the_files_written_before(tmp_path, monkeypatch, capfd):
+    from evenmatch.training import _demo
+
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_demo, "compare", interrupt)
+    assert main(["demo", "--steps", "1", "--out", str(tmp_path)]) == 130
+    assert capfd.readouterr().err == "interrupted\n"
+    assert (tmp_path / "audits.json").exists()
+
+
 def _stop(*args, **kwargs):
     raise em.errors.InputError("the demo without training was reached")

@@ -138,6 +138,106 @@ def test_an_unreadable_image_stops_the_run_unless_it_may_be_skipped(config, tmp_
     assert "left out: 1 of 24 images" in capfd.readouterr().out
 
 
+@pytest.fixture
+def photos(config, tmp_path) -> Path:
+    """A folder of four classes whose last image is damaged."""
+    import shutil
+
+    root = tmp_path / "photos"
+    shutil.copytree(config.parent / "data/test", root)
+    (root / "test3/5.png").write_bytes(b"no image")
+    return root
+
+
+def test_an_unreadable_image_stops_embedding_before_it_starts_unless_it_may_be_skipped(
+    run, photos, tmp_path, capfd, monkeypatch
+):
+    from evenmatch.training import _embed
+
+    out = tmp_path / "e.npz"
+    arguments = ["embed", str(run), str(photos), "--out", str(out)]
+    with monkeypatch.context() as patch:
+        patch.setattr(_embed, "embed_images", lambda *_, **__: pytest.fail("embedded"))
+        assert main(arguments) == 2
+    error = one_line(capfd)
+    assert "1 of 24 images of the split 'all' cannot be used: test3/5.png is no image" in error
+    assert "leave them out with --skip-bad" in error
+    assert not out.exists()
+    assert main([*arguments, "--skip-bad", "--json"]) == 0
+    captured = capfd.readouterr()
+    assert json.loads(captured.out)["n"] == em.load(out).n == 23
+    assert "left out: 1 of 24 images" in captured.err
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_an_image_that_is_damaged_later_is_one_line_whoever_loads_it(
+    run, photos, tmp_path, capfd, monkeypatch, workers
+):
+    from evenmatch.datasets import ImageSet
+
+    monkeypatch.setattr(ImageSet, "unreadable", lambda *_, **__: {})
+    assert main(["embed", str(run), str(photos), "--out", str(tmp_path / "e.npz"), "--workers", workers]) == 2
+    error = one_line(capfd)
+    assert error.startswith("error: ")
+    assert "test3/5.png is no image of a known format; restore it" in error
+
+
+def test_a_run_that_decodes_nothing_beforehand_embeds_likewise(run, config, tmp_path, monkeypatch):
+    import shutil
+
+    from evenmatch.datasets import ImageSet
+
+    shutil.copytree(run, tmp_path / "run")
+    file = tmp_path / "run/config.yaml"
+    file.write_text(file.read_text().replace("check: true", "check: false"))
+    monkeypatch.setattr(ImageSet, "unreadable", lambda *_, **__: pytest.fail("decoded"))
+    assert main(["embed", str(tmp_path / "run"), "--out", str(tmp_path / "e.npz")]) == 0
+
+
+def interrupt(*_, **__):
+    raise KeyboardInterrupt
+
+
+def test_an_interrupted_run_says_once_how_to_go_on(config, tmp_path, capfd, monkeypatch):
+    from evenmatch.training import _run
+
+    monkeypatch.setattr(_run, "embed_images", interrupt)
+    folder = tmp_path / "run"
+    assert main(["train", str(config), "--out", str(folder)]) == 130
+    assert one_line(capfd) == f"interrupted; continue with: evenmatch train --resume {folder}\n"
+    assert main(["train", "--resume", str(folder), "--skip-bad"]) == 130
+    assert one_line(capfd) == f"interrupted; continue with: evenmatch train --resume {folder} --skip-bad\n"
+
+
+def test_a_run_interrupted_before_its_folder_is_made_says_so_only(config, tmp_path, capfd, monkeypatch):
+    from evenmatch.datasets import ImageSet
+
+    monkeypatch.setattr(ImageSet, "unreadable", interrupt)
+    assert main(["train", str(config), "--out", str(tmp_path / "run")]) == 130
+    assert one_line(capfd) == "interrupted\n"
+    assert not (tmp_path / "run").exists()
+
+
+def test_ctrl_c_while_training_is_one_line(config, tmp_path):
+    import signal
+    import subprocess
+    import sys
+
+    folder = tmp_path / "run"
+    command = [sys.executable, "-W", "ignore", "-m", "evenmatch", "train", str(config), "--out", str(folder)]
+    child = subprocess.Popen(
+        [*command, "--set", "schedule.steps=100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    for line in child.stdout:
+        if line.startswith("step 1 of"):
+            child.send_signal(signal.SIGINT)
+            break
+    _, said = child.communicate(timeout=120)
+    assert child.returncode == 130
+    assert said == f"interrupted; continue with: evenmatch train --resume {folder}\n"
+
+
 def test_help_does_not_load_torch():
     import subprocess
     import sys

@@ -66,6 +66,7 @@ def test_groups_that_are_not_there_are_asked_for_in_a_line(small, tmp_path):
     config = changed(small, "tcm.kind=adaptive", "tcm.by_group=true")
     with pytest.raises(InputError, match=r"tcm\.by_group is set and the training images have no groups"):
         train(config, tmp_path / "run", say=lambda text: None)
+    assert not (tmp_path / "run").exists()
     with pytest.raises(InputError, match='by_group is for kind "adaptive", and kind is "fixed"'):
         changed(small, "tcm.by_group=true")
 

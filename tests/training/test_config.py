@@ -46,6 +46,8 @@ def test_later_changes_win_and_the_given_values_stay_as_they_are():
         (["image.mean=[0.1, 0.2]"], "mean has 2 values for 3 channels"),
         (["image.cache=true"], 'use augment "affine" or "none" with it'),
         (["audit.checkpoint=best"], "hold out training classes"),
+        (["audit.far=[0.05, 0.05]"], "audit: far is .* give two different false accept rates"),
+        (["audit.beta=1e-7"], "audit: beta is 1e-07; give a weight above 0, from 1e-6 to 1e6"),
         (["schema=2"], "schema is 2"),
         (["loss.options={a: ["], "--set loss.options.*repair it"),
     ],

@@ -7,10 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from small_training import SMALL, write_classes
 
 from evenmatch import datasets
 from evenmatch.errors import InputError
-from evenmatch.training import RetrievalData, parse_config
+from evenmatch.training import RetrievalData, TrainConfig, parse_config
 from evenmatch.training._config import BatchConfig, ImageConfig, ScheduleConfig
 from evenmatch.training._data import hold_out
 from evenmatch.training._read import read_images
@@ -147,4 +148,85 @@ def test_skip_bad_leaves_them_out_and_says_so(damaged, small):
 def test_training_and_test_classes_must_differ(tree):
     config = parse_config({"data": {"name": "folders", "root": str(tree), "train": "train", "test": "train"}})
     with pytest.raises(InputError, match="12 of 12 test classes are training classes"):
+        read_images(config, say=lambda text: None)
+
+
+def manifest_of(tmp_path: Path, tree: Path, test_rows: list[str], train_role: str = "gallery") -> TrainConfig:
+    """A configuration for a table: the training images of the tree, and the given rows (file, label, group, role)."""
+    train = [f"{tree}/train/a{i}/{j}.png,a{i},g,train,{train_role}" for i in range(12) for j in range(5)]
+    table = tmp_path / "m.csv"
+    table.write_text("\n".join(["path,label,group,split,role", *train, *test_rows]) + "\n")
+    return parse_config(SMALL | {"data": {"name": "manifest", "root": str(table)}})
+
+
+def row(tree: Path, label: int, image: int, role: str, group: str = "g") -> str:
+    return f"{tree}/test/b{label}/{image}.png,b{label},{group},test,{role}"
+
+
+@pytest.mark.parametrize(
+    ("images", "message"),
+    [
+        ([(i, 0, "query") for i in range(6)], "no class has a query and a gallery image"),
+        ([(0, j, "gallery" if j else "query") for j in range(5)], "0 negative pairs are too few"),
+        ([(i, 0, "gallery" if i % 2 else "query") for i in range(6)], "there is no positive pair"),
+        ([(i, j, "gallery" if j else "query") for i in range(2) for j in range(2)], "2 negative pairs are too few"),
+    ],
+)
+def test_a_test_split_that_could_not_be_audited_is_refused_before_images_are_decoded(tmp_path, tree, images, message):
+    config = manifest_of(tmp_path, tree, [row(tree, *image) for image in images])
+    (tmp_path / "m.csv").write_text((tmp_path / "m.csv").read_text().replace("train/a0/0.png", "train/a0/gone.png"))
+    with pytest.raises(InputError, match=f"the split 'test' .*{message}"):
+        read_images(config, say=lambda text: None)
+
+
+@pytest.mark.parametrize(("images", "message"), [(1, "no class has two images"), (5, "0 negative pairs are too few")])
+def test_a_test_split_without_pairs_is_refused(tmp_path, small, images, message):
+    write_classes(tmp_path / "train", [f"a{i}" for i in range(4)])
+    write_classes(tmp_path / "test", ["b0"] if images > 1 else ["b0", "b1", "b2"], images=images)
+    config = parse_config(small.model_dump(by_alias=True), [f"data.root={tmp_path}"])
+    with pytest.raises(InputError, match=f"the split 'test' cannot be audited: .*{message}"):
+        read_images(config, say=lambda text: None)
+
+
+def test_a_test_split_of_too_many_groups_is_refused(tmp_path, tree):
+    from evenmatch import audit
+
+    labels = np.arange(520) // 2
+    with pytest.raises(InputError, match="260 distinct values"):
+        audit(np.random.default_rng(0).normal(size=(520, 4)), labels, groups=labels)
+    write_classes(tmp_path / "test", [f"b{i}" for i in range(260)], images=2)
+    rows = [row(tmp_path, i, j, "gallery" if j else "query", f"g{i}") for i in range(260) for j in range(2)]
+    with pytest.raises(InputError, match=r"the split 'test' .*260 groups and at most 256"):
+        read_images(manifest_of(tmp_path, tree, rows), say=lambda text: None)
+
+
+def test_images_left_out_may_leave_too_few_to_audit(damaged, small):
+    for path in (damaged / "test").glob("b*/[1-4].png"):
+        path.write_bytes(b"no image")
+    config = small.model_copy(update={"data": small.data.model_copy(update={"root": str(damaged)})})
+    with pytest.raises(InputError, match=r"the split 'test' cannot be audited: .*no positive pair"):
+        read_images(config, skip_bad=True, say=lambda text: None)
+
+
+def test_held_out_classes_without_pairs_are_refused(tmp_path, small):
+    write_classes(tmp_path / "train", [f"a{i}" for i in range(8)], images=2)
+    write_classes(tmp_path / "test", [f"b{i}" for i in range(4)])
+    config = parse_config(small.model_dump(by_alias=True), [f"data.root={tmp_path}", "data.validation=0.25"])
+    with pytest.raises(InputError, match=r"the held-out training classes .*4 negative pairs are too few"):
+        read_images(config, say=lambda text: None)
+
+
+def test_roles_of_training_images_mean_nothing(tmp_path, tree):
+    rows = [row(tree, i, j, "gallery" if j else "query") for i in range(6) for j in range(5)]
+    config = manifest_of(tmp_path, tree, rows)
+    config = parse_config(config.model_dump(by_alias=True), ["data.validation=0.25"])
+    data = read_images(config, say=lambda text: None)
+    assert "query" not in next(iter(data.val_dataloader()))
+    assert "query" in next(iter(data.test_dataloader()))
+
+
+def test_groups_that_are_not_there_are_asked_for_before_images_are_decoded(damaged, small):
+    changes = [f"data.root={damaged}", "tcm.kind=adaptive", "tcm.by_group=true"]
+    config = parse_config(small.model_dump(by_alias=True), changes)
+    with pytest.raises(InputError, match=r"tcm\.by_group is set and the training images have no groups"):
         read_images(config, say=lambda text: None)

@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import evenmatch as em
+from evenmatch.datasets import ImageSet
 from evenmatch.errors import ArtefactError, InputError
 from evenmatch.training import dump_config, embed_with_run, load_config, load_network, parse_config, resume, train
 
@@ -228,7 +229,9 @@ def test_a_checkpoint_that_is_not_there_is_refused(finished):
 
 
 def test_embedding_the_test_images_again_gives_what_the_run_wrote(finished):
-    again = embed_with_run(finished[0].folder, checkpoint="best")
+    shares: list[float] = []
+    again = embed_with_run(finished[0].folder, checkpoint="best", progress=shares.append)
+    assert shares == [1.0, 1.0], "of the look at the images, and of the embedding"
     assert again.fingerprint == finished[0].embeddings.fingerprint
     assert again.ids is not None
     assert again.ids.tolist() == finished[0].embeddings.ids.tolist()
@@ -261,7 +264,24 @@ def test_what_does_not_suit_the_data_stops_before_the_folder_is_made(small, tmp_
     assert not (tmp_path / "run").exists()
 
 
-def test_a_machine_that_lightning_does_not_know_is_refused(small, tmp_path):
-    config = parse_config(small.model_dump(by_alias=True), ["trainer.accelerator=abacus"])
-    with pytest.raises(InputError, match="change the section trainer"):
+@pytest.mark.parametrize(
+    "change",
+    [
+        "trainer.accelerator=abacus",
+        pytest.param(
+            "trainer.accelerator=gpu", marks=pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+        ),
+        "trainer.precision=bf17",
+        "trainer.devices=-7",
+        "trainer.strategy=dpp",
+    ],
+)
+def test_a_machine_that_lightning_does_not_know_is_refused_before_images_are_decoded(
+    small, tmp_path, monkeypatch, change
+):
+    monkeypatch.setattr(ImageSet, "unreadable", lambda *_, **__: pytest.fail("decoded"))
+    config = parse_config(small.model_dump(by_alias=True), [change])
+    with pytest.raises(InputError, match="change the section trainer") as caught:
         train(config, tmp_path / "run", say=lambda text: None)
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "run").exists()

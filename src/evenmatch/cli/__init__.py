@@ -9,6 +9,7 @@ import typer
 
 from evenmatch import __version__
 from evenmatch.cli import audit, calibrate, check, compare, datasets, demo, embed, robustness, scores, train, transfer
+from evenmatch.cli._interrupted import Interrupted
 from evenmatch.errors import CheckFailed, EvenmatchError
 
 __all__ = ["app", "main"]
@@ -83,8 +84,11 @@ def _run(arguments: list[str] | None) -> int:
     except _CommandError as error:
         typer.echo(f"error: {_message(error)}", err=True)
         return 2
+    except Interrupted as how:
+        typer.echo(f"interrupted; {how}", err=True)
+        return 130
     except (typer.Abort, KeyboardInterrupt):
-        typer.echo("interrupted; nothing was written", err=True)
+        typer.echo("interrupted", err=True)
         return 130
 
 

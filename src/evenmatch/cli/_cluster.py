@@ -8,8 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
+from evenmatch.cli._interrupted import Interrupted
 from evenmatch.errors import InputError
 
 if TYPE_CHECKING:
@@ -55,8 +54,7 @@ def resumable(checkpoint: Path | None) -> Iterator[None]:
     except KeyboardInterrupt:
         if checkpoint is None:
             raise
-        typer.echo(f"interrupted; continue with the same command and --resume (checkpoint {checkpoint})", err=True)
-        raise typer.Exit(130) from None
+        raise Interrupted(f"continue with the same command and --resume (checkpoint {checkpoint})") from None
     finally:
         logger.setLevel(level)
         logger.removeHandler(handler)

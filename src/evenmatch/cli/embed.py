@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -25,6 +26,7 @@ def embed(
     checkpoint: Annotated[str, typer.Option(help="Which checkpoint, last or best.")] = "last",
     device: Annotated[str, typer.Option(help="auto, cpu or cuda.")] = "auto",
     workers: Annotated[int, typer.Option(min=0, help="Processes that load images.")] = 0,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out images that cannot be decoded.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print JSON for machines.")] = False,
 ) -> None:
     """Embed: images through the network of a run, to a file that evenmatch audit reads.
@@ -42,7 +44,17 @@ def embed(
 
     require_writable(out, (".npz", ".parquet", ".safetensors"))
     embeddings = embed_with_run(
-        run, data, root=root, split=split, role=role, checkpoint=checkpoint, device=device, workers=workers
+        run,
+        data,
+        root=root,
+        split=split,
+        role=role,
+        checkpoint=checkpoint,
+        device=device,
+        workers=workers,
+        skip_bad=skip_bad,
+        say=lambda text: typer.echo(text, err=json),
+        progress=sys.stderr.isatty(),
     )
     save(out, embeddings)
     if json:

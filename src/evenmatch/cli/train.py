@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from evenmatch.cli._interrupted import Interrupted
 from evenmatch.cli._options import print_json
 from evenmatch.errors import InputError
 
@@ -65,8 +66,11 @@ def train(
         else:
             result = training.train(settings, folder, skip_bad=skip_bad, say=say, progress=progress)
     except KeyboardInterrupt:
-        typer.echo(f"interrupted; continue with: evenmatch train --resume {folder}", err=True)
-        raise typer.Exit(130) from None
+        if not (folder / "config.yaml").is_file():  # the images were still being looked at
+            raise
+        raise Interrupted(
+            f"continue with: evenmatch train --resume {folder}{' --skip-bad' if skip_bad else ''}"
+        ) from None
     if result is None:  # another process of a distributed run reports
         return
     summary = result.audit.summary()

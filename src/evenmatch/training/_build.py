@@ -12,7 +12,7 @@ from evenmatch.training._config import ImageConfig, LossConfig, TCMConfig, Train
 from evenmatch.training._learner import MetricLearner
 from evenmatch.training._network import EmbeddingNet, build_network
 
-__all__ = ["build_from_config", "build_learner", "build_loss", "resolved"]
+__all__ = ["build_from_config", "build_learner", "build_loss", "build_regularizer", "resolved"]
 
 _PROXY_LOSSES = (
     "arcface",
@@ -64,10 +64,15 @@ def build_loss(loss: LossConfig, tcm: TCMConfig, n_classes: int, dim: int, *, n_
         if type(base).__name__ not in CrossBatchMemory.supported_losses():
             raise InputError(f"loss.memory does not suit {loss.name!r}; use a pair loss, such as contrastive, or 0")
         base = CrossBatchMemory(base, dim, memory_size=loss.memory)
-    return WithTCM(base, _regularizer(tcm, n_groups), tcm.weight, gather=True)
+    return WithTCM(base, build_regularizer(tcm, n_groups), tcm.weight, gather=True)
 
 
-def _regularizer(tcm: TCMConfig, n_groups: int | None) -> TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss:
+def build_regularizer(tcm: TCMConfig, n_groups: int | None) -> TCMLoss | AdaptiveTCMLoss | UnifiedThresholdLoss:
+    """What joins the base loss.
+
+    Raises:
+        InputError: it works by group and the training images have no groups.
+    """
     if tcm.kind == "fixed":
         weight_neg = 1.0 if tcm.weight_neg is None else tcm.weight_neg
         return TCMLoss(tcm.margin_pos, tcm.margin_neg, tcm.weight_pos, weight_neg)

@@ -6,6 +6,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from evenmatch.measures import check_arguments
+
 __all__ = [
     "AuditConfig",
     "BatchConfig",
@@ -38,8 +40,8 @@ class DataConfig(_Section):
         options: what its reader takes besides.
         train, test: the splits.
         validation: "test" to look at the test split while training, as the literature does; a share of the training
-            classes, which are then held out; or null for no validation.
-        check: decode every image before training.
+            classes, which are then held out, whatever roles their images have; or null for no validation.
+        check: decode every image before training, and before embedding the data of the run again.
     """
 
     name: str
@@ -231,6 +233,11 @@ class AuditConfig(_Section):
     monitor: Literal["recall_at_1", "opis", "eps_opis"] = "recall_at_1"
     checkpoint: Literal["last", "best"] = "last"
     batch_size: Positive = 256
+
+    @model_validator(mode="after")
+    def _fits(self) -> AuditConfig:
+        check_arguments(self.far, self.beta, self.eps)
+        return self
 
 
 class TrainConfig(_Section):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader
 
 from evenmatch import datasets
-from evenmatch.auditing import Audit, audit
+from evenmatch.auditing import Audit, audit, progress_bar
 from evenmatch.datasets import Images
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import ArtefactError, InputError
@@ -21,9 +22,10 @@ from evenmatch.training._config import AuditConfig, DataConfig, ImageConfig, Tra
 from evenmatch.training._config_file import load_config
 from evenmatch.training._network import EmbeddingNet
 from evenmatch.training._pixels import BatchSource
+from evenmatch.training._read import readable
 from evenmatch.training._sampler import OrderedBatches
 
-__all__ = ["audit_embeddings", "embed_images", "embed_with_run", "load_network"]
+__all__ = ["audit_embeddings", "embed_images", "embed_with_run", "in_one_line", "load_network"]
 
 CONFIG_FILE = "config.yaml"
 
@@ -48,11 +50,14 @@ def embed_images(
         batch_size: images embedded at a time.
         workers: processes that load images.
         device: where to compute.
-        name: of the set; by default that of the data set.
+        name: of the set, for reports.
         progress: called with the share done.
 
     Returns:
         Unit vectors (n, dim) float32 with labels, groups and ids.
+
+    Raises:
+        InputError: an image cannot be decoded.
     """
     network.to(device).eval()
     codes = np.searchsorted(images.classes, images.labels)
@@ -65,7 +70,7 @@ def embed_images(
     )
     vectors = np.empty((images.n, network.dim), dtype=np.float32)
     done = 0
-    with torch.inference_mode():
+    with torch.inference_mode(), in_one_line():
         for batch in loader:
             embeddings = network(batch["images"].to(device)).float().cpu().numpy()
             vectors[done : done + len(embeddings)] = embeddings
@@ -73,6 +78,17 @@ def embed_images(
             if progress is not None:
                 progress(done / images.n)
     return EmbeddingSet.from_arrays(vectors, images.labels, groups=images.groups, ids=images.ids, name=name)
+
+
+@contextmanager
+def in_one_line() -> Iterator[None]:
+    """Keep of an error that a process which loads images sends, with its traceback, the message alone."""
+    try:
+        yield
+    except InputError as error:
+        if "Traceback" in str(error):
+            raise InputError(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
+        raise
 
 
 def audit_embeddings(embeddings: EmbeddingSet, roles: Any, settings: AuditConfig, **options: Any) -> Audit:
@@ -129,9 +145,14 @@ def embed_with_run(
     checkpoint: str = "last",
     device: str = "auto",
     workers: int = 0,
-    progress: Callable[[float], None] | None = None,
+    skip_bad: bool = False,
+    say: Callable[[str], None] = print,
+    progress: bool | Callable[[float], None] = False,
 ) -> EmbeddingSet:
     """Embed a data set with the network of a run.
+
+    All images are decoded once before, so that a damaged one at the end does not lose the others; those of the run
+    itself only if it did so, too (``data.check``).
 
     Args:
         run: folder that `train` made.
@@ -144,10 +165,13 @@ def embed_with_run(
         checkpoint: "last" or "best".
         device: "auto" for a GPU if there is one, or as torch calls it.
         workers: processes that load images.
-        progress: called with the share done.
+        skip_bad: leave out images that cannot be decoded, rather than stop.
+        say: where to tell which were left out.
+        progress: True for a bar on stderr, or a function of the share done in [0, 1], of the look at the images and
+            then of the embedding.
 
     Raises:
-        InputError: the run or the data cannot be read, or the device cannot be used.
+        InputError: the run or the data cannot be read, images cannot be decoded, or the device cannot be used.
 
     Examples:
         >>> from evenmatch.training import embed_with_run
@@ -162,16 +186,19 @@ def embed_with_run(
         network.to(chosen)
     except (RuntimeError, AssertionError) as error:
         raise InputError(f"device {device!r} cannot be used ({str(error).splitlines()[0]}); use auto or cpu") from error
-    return embed_images(
-        network,
-        images,
-        config.image,
-        batch_size=config.audit.batch_size,
-        workers=workers,
-        device=chosen,
-        name=f"{Path(run).resolve().name} on {data or config.data.name}",
-        progress=progress,
-    )
+    if data is not None or config.data.check:
+        images = readable(images, skip_bad, say, progress)
+    with progress_bar("Embedding", progress) as report:
+        return embed_images(
+            network,
+            images,
+            config.image,
+            batch_size=config.audit.batch_size,
+            workers=workers,
+            device=chosen,
+            name=f"{Path(run).resolve().name} on {data or config.data.name}",
+            progress=report,
+        )
 
 
 def _images(own: DataConfig, data: str | None, root: str | Path | None, split: str | None) -> Images:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.fabric.utilities.warnings import PossibleUserWarning
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint
@@ -26,7 +27,7 @@ from evenmatch.training._checkpoints import AtomicCheckpoints, load_checkpoint
 from evenmatch.training._config import TrainConfig
 from evenmatch.training._config_file import load_config, write_config
 from evenmatch.training._data import RetrievalData
-from evenmatch.training._embed import CONFIG_FILE, audit_embeddings, embed_images, load_network
+from evenmatch.training._embed import CONFIG_FILE, audit_embeddings, embed_images, in_one_line, load_network
 from evenmatch.training._metrics_csv import MetricsCSV
 from evenmatch.training._read import read_images
 
@@ -86,14 +87,16 @@ def train(
         raise InputError(f"{folder} is not empty; use --resume {folder} to continue its run, or another --out")
     config = resolved(config)
     build_learner(config, 2, n_groups=1)  # what does not fit shows before images are read
-    data = read_images(config, skip_bad=skip_bad, say=say)
+    with _quiet():
+        trainer = _trainer(config, folder, None, say, progress)
+    data = read_images(config, skip_bad=skip_bad, say=say, progress=progress)
     if first:
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"{folder} cannot be made ({error.strerror}); choose another with --out") from error
         write_config(folder / CONFIG_FILE, config)
-    return _run(config, folder, data, None, say, progress)
+    return _run(config, folder, data, trainer, None, say)
 
 
 def resume(folder: str | Path, *, skip_bad: bool = False, say: Say = print, progress: bool = False) -> RunResult | None:
@@ -121,20 +124,22 @@ def resume(folder: str | Path, *, skip_bad: bool = False, say: Say = print, prog
         say(f"continuing {folder} from step {step} of {config.schedule.steps}")
     else:
         say(f"{folder} has no checkpoint yet; starting from the beginning")
-    return _run(config, folder, read_images(config, skip_bad=skip_bad, say=say), step, say, progress)
+    with _quiet():
+        trainer = _trainer(config, folder, step, say, progress)
+    data = read_images(config, skip_bad=skip_bad, say=say, progress=progress)
+    return _run(config, folder, data, trainer, step, say)
 
 
 def _run(
-    config: TrainConfig, folder: Path, data: RetrievalData, step: int | None, say: Say, progress: bool
+    config: TrainConfig, folder: Path, data: RetrievalData, trainer: Trainer, step: int | None, say: Say
 ) -> RunResult | None:
     start = time.monotonic()
     test = data.images["test"]
     if test is None:
         raise InputError("there are no test images; name a test split in data.test")
     learner = build_learner(config, data.n_classes, n_groups=data.n_groups, pretrained=None if step is None else False)
-    with _quiet():
-        trainer = _trainer(config, folder, data, step, say, progress)
-        if step is None or step < config.schedule.steps:
+    if step is None or step < config.schedule.steps:
+        with _quiet():
             _fit(trainer, learner, data, None if step is None else folder / "last.ckpt")
     seconds = time.monotonic() - start
     if not trainer.is_global_zero:
@@ -161,13 +166,12 @@ def _run(
     return RunResult(folder, embeddings, result, seconds)
 
 
-def _trainer(
-    config: TrainConfig, folder: Path, data: RetrievalData, step: int | None, say: Say, progress: bool
-) -> Trainer:
-    settings, audit = config.trainer, config.audit
+def _trainer(config: TrainConfig, folder: Path, step: int | None, say: Say, progress: bool) -> Trainer:
+    settings, audit, validation = config.trainer, config.audit, config.data.validation
+    metrics = MetricsCSV(folder / "metrics.csv", step)
     last = ModelCheckpoint(folder, "last", save_top_k=1, save_on_train_epoch_end=True, enable_version_counter=False)
     callbacks: list[Callback] = [_Report(config.schedule.steps, say)]
-    if data.images["validation"] is not None:
+    if validation is not None:
         callbacks.append(AuditCallback(far=audit.far, beta=audit.beta, eps=audit.eps))
         callbacks.append(
             ModelCheckpoint(
@@ -189,30 +193,27 @@ def _trainer(
             precision=settings.precision,  # type: ignore[arg-type]
             sync_batchnorm=settings.sync_batchnorm,
             plugins=[AtomicCheckpoints()],
-            logger=MetricsCSV(folder / "metrics.csv", step),
+            logger=metrics,
             callbacks=[*callbacks, last],
             max_steps=config.schedule.steps,
             max_epochs=-1,
             log_every_n_steps=min(settings.log_every, config.schedule.every, config.schedule.steps),
             gradient_clip_val=config.optimizer.clip,
             num_sanity_val_steps=0,
-            limit_val_batches=0 if data.images["validation"] is None else 1.0,
+            limit_val_batches=0 if validation is None else 1.0,
             enable_progress_bar=progress,
             enable_model_summary=False,
             use_distributed_sampler=False,
             reload_dataloaders_every_n_epochs=1,
         )
-    except (ValueError, RuntimeError, TypeError, ImportError) as error:
+    except (ValueError, RuntimeError, TypeError, ImportError, MisconfigurationException) as error:
         raise InputError(f"trainer: {_line(error)}; change the section trainer of the configuration") from error
 
 
 def _fit(trainer: Trainer, learner: LightningModule, data: RetrievalData, checkpoint: Path | None) -> None:
     try:
-        trainer.fit(learner, datamodule=data, ckpt_path=checkpoint)
-    except InputError as error:
-        if "Traceback" in str(error):  # a worker process sends its own along
-            raise InputError(str(error).strip().splitlines()[-1].partition("Error: ")[2]) from error
-        raise
+        with in_one_line():
+            trainer.fit(learner, datamodule=data, ckpt_path=checkpoint)
     except SystemExit as error:  # what Lightning makes of Ctrl-C
         raise KeyboardInterrupt from error
     if trainer.interrupted:
