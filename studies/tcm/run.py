@@ -198,15 +198,19 @@ def main() -> None:
             todo = [
                 pool.submit(work, stage, job, arguments.scratch) for each, job in planned.items() if each not in done
             ]
-            for number, future in enumerate(as_completed(todo), 1):
-                row, own = future.result()
-                if own:  # before the run itself, which is done only when all of it is on disk
-                    classes += own
-                    write(arguments.out / "classes.csv", classes)
-                rows.append(row)
-                write(arguments.out / "runs.csv", rows)
-                print(f"{stage} {number}/{len(todo)}:", *(row[name] for name in (*KEY[1:5], "recall_at_1", "opis")),
-                      flush=True)  # fmt: skip
+            try:
+                for number, future in enumerate(as_completed(todo), 1):
+                    row, own = future.result()
+                    if own:  # before the run itself, which is done only when all of it is on disk
+                        classes += own
+                        write(arguments.out / "classes.csv", classes)
+                    rows.append(row)
+                    write(arguments.out / "runs.csv", rows)
+                    print(f"{stage} {number}/{len(todo)}:", *(row[name] for name in (*KEY[1:5], "recall_at_1", "opis")),
+                          flush=True)  # fmt: skip
+            except BaseException:  # say it now, not when all the others have been done for nothing
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
 if __name__ == "__main__":

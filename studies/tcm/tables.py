@@ -3,7 +3,8 @@
     python studies/tcm/tables.py
 
 Intervals are 95%. For OPIS and recall@1 they resample seeds and classes, the same classes for both arms and all seeds
-(2,000 draws), of recall@1 the mean over classes; for the other quantities they are Student's t over seeds. Of the committed runs the figure goes to docs/images.
+(2,000 draws), of recall@1 the mean over classes; for the other quantities they are Student's t over seeds. Of the
+committed runs the figure goes to docs/images.
 """
 
 from __future__ import annotations
