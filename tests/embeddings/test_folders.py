@@ -336,3 +336,11 @@ def test_memory_is_that_of_blocks_not_of_files(tmp_path):
     assert (int(n), int(pairs)) == (300_000, 64 * 300_000)
     # two blocks of 16 MB, 60 bytes a row (18 MB), and tables and buffers of a few MB
     assert float(peak) < 80
+
+
+def test_one_label_file_is_not_taken_for_two_shards(tmp_path):
+    for kind in ("img", "text"):
+        np.save(tmp_path / f"{kind}_emb_0.npy", X)
+    np.save(tmp_path / "labels_0.npy", CODES)
+    with pytest.raises(InputError, match=r"labels_0.npy fits both img_emb_0.npy and text_emb_0.npy; give the labels"):
+        em.load(tmp_path)

@@ -36,7 +36,7 @@ KEYS = [
     slice(None), slice(3, 9), slice(5, 6), slice(9, 3), slice(-4, None), slice(None, None, 3), slice(20, 2, -2),
     slice(99),
     np.array([22, 0, 0, 5, 6, 15, 16]), np.array([-1, -23, 3]), np.array([], np.int64), np.arange(23) % 3 == 0,
-    np.array([4], np.uint8), 7, -1, np.int64(5),
+    np.array([4], np.uint8), np.array([4, 22], np.uint64), 7, -1, np.int64(5),
 ]  # fmt: skip
 
 
@@ -90,6 +90,13 @@ def test_a_part_of_a_map_is_not_taken_for_the_whole(tmp_path):
     mapped = np.load(tmp_path / "x.npy", mmap_mode="r")
     assert Shard.of(mapped) is not None
     assert Shard.of(mapped[1:]) is None
+
+
+def test_a_map_that_may_have_been_edited_is_not_taken_for_its_file(tmp_path):
+    np.save(tmp_path / "x.npy", np.zeros((5, 2), np.float32))
+    mapped = np.load(tmp_path / "x.npy", mmap_mode="c")
+    mapped += 1
+    assert Shard.of(mapped) is None
 
 
 def test_few_files_are_open_at_a_time(tmp_path, monkeypatch):

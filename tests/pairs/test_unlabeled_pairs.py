@@ -77,6 +77,7 @@ def test_what_cannot_be_counted_is_refused():
         count_unlabeled(EmbeddingSet.from_arrays(np.diag([1.0, 0.0, 1.0]), [0, 1, 2]))
 
 
-def test_an_estimate_is_refused():
-    with pytest.raises(InputError, match=r"an estimate from [\d,]+ of them; use another engine"):
+def test_an_estimate_is_refused_before_it_is_made(monkeypatch):
+    monkeypatch.setattr(SampleEngine, "__call__", None)
+    with pytest.raises(InputError, match=r"an estimate from 500,000 of 1,999,000; use another engine"):
         count_unlabeled(embedded(2000), engine=SampleEngine(pairs=5e5))

@@ -40,9 +40,9 @@ class Shard:
 
     @classmethod
     def of(cls, mapped: np.memmap) -> Shard | None:
-        """Describe a memory map; None if it is a part of a larger one, or of a file without a name."""
+        """Describe a memory map; None if it may differ from its file, is a part of a larger one, or has no name."""
         whole = isinstance(mapped.base, mmap.mmap)
-        if not whole or mapped.filename is None or mapped.ndim != 2:
+        if not whole or mapped.mode == "c" or mapped.filename is None or mapped.ndim != 2:
             return None
         path = Path(mapped.filename).absolute()
         stat = path.stat()
@@ -197,4 +197,4 @@ def _indices(key: Any, n: int) -> NDArray[Any]:
         return np.flatnonzero(rows)
     if rows.size and not -n <= rows.min() <= rows.max() < n:
         raise IndexError(f"a row is outside the {n} rows of these vectors")
-    return np.where(rows < 0, rows + n, rows) if rows.dtype.kind == "i" else rows
+    return np.where(rows < 0, rows + n, rows) if rows.dtype.kind == "i" else rows.astype(np.int64)

@@ -15,6 +15,7 @@ from evenmatch.pairs._grid import ScoreGrid
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._problem import METRICS, Problem, Side, _mean, _radius
 from evenmatch.pairs._run import Engine, make_engine
+from evenmatch.pairs._sample import SampleEngine
 
 __all__ = ["UnlabeledCounts", "count_unlabeled"]
 
@@ -115,13 +116,14 @@ def count_unlabeled(
     problem = Problem(grid, own, side, side, None)
     indices = np.array([grid.index_at_or_above(float(t)) for t in thresholds], dtype=np.int64)
     inside = np.unique(indices[indices < grid.size])
-    counts: PairCounts = run(problem, Ladder.build(grid, inside), progress=progress)
-    counts.require_conserved(problem.n_pairs)
-    if counts.sampling is not None:
+    ladder = Ladder.build(grid, inside)
+    if isinstance(run, SampleEngine) and (pairs := run.pairs_for(problem, ladder)) < problem.n_pairs:
         raise InputError(
-            f"samples without labels need every pair, and this is an estimate from {counts.sampling.pairs:,} of them; "
+            f"samples without labels need every pair, and this is an estimate from {pairs:,} of {problem.n_pairs:,}; "
             "use another engine"
         )
+    counts: PairCounts = run(problem, ladder, progress=progress)
+    counts.require_conserved(problem.n_pairs)
     accepted = np.zeros((embeddings.n, indices.size), dtype=np.int64)
     for column, index in enumerate(indices):
         if index < grid.size:
