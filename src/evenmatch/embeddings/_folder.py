@@ -71,8 +71,8 @@ def _read_npy_shards(
         labels = _labels_of(shard, files)
         if (other := whose.setdefault(labels, shard)) != shard:
             raise InputError(
-                f"{labels} fits both {other.name} and {shard.name}; give the labels the name of their own shard, or keep "
-                "one kind of embedding in the folder"
+                f"{labels} fits both {other.name} and {shard.name}; give the labels the name of their "
+                "own shard, or keep one kind of embedding in the folder"
             )
         columns = read_label_file(labels, "labels")
         _require_rows(labels, columns["labels"], rows[str(shard.absolute())], f"{shard.name} has")
