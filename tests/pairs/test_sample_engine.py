@@ -32,7 +32,7 @@ def sampled(counts: PairCounts) -> Sampling:
     return counts.sampling
 
 
-@pytest.mark.parametrize("case", [skewed(), across()], ids=["within", "across"])
+@pytest.mark.parametrize("case", [skewed(), across(), across(5000, 50)], ids=["within", "across", "small gallery"])
 @pytest.mark.parametrize("pairs", [30_000, 150_000])
 def test_every_class_is_counted_and_scaled_to_its_true_number_of_pairs(case, pairs):
     counts = case.count(engine=SampleEngine(pairs=pairs))
@@ -116,6 +116,16 @@ def test_replicates_are_parts_of_the_whole():
     np.testing.assert_allclose(sampling.replicate_far.mean(axis=0)[:, inside], far, atol=2e-3)
     pooled = sampling.replicate_pooled.sum(axis=0)
     np.testing.assert_allclose(pooled / pooled.sum(), counts.pooled_negatives / counts.n_negatives, atol=1e-5)
+
+
+def test_replicates_hold_the_far_where_a_gallery_has_fewer_samples_than_there_are_replicates():
+    case = across(3000, 10, k=5)
+    exact = case.count(thresholds=(0.3,))
+    counts = case.count(far=(), thresholds=np.linspace(0.2, 0.4, 21), engine=SampleEngine(pairs=20_000))
+    knot = np.abs(sampled(counts).knots - 0.3).argmin()
+    found = sampled(counts).replicate_far.mean(axis=0)[:, knot]
+    column = exact.column(0.3)
+    np.testing.assert_allclose(found, exact.negatives_accepted[:, column] / exact.negatives, rtol=0.1, atol=0.02)
 
 
 def test_groups_and_best_scores_are_left_out():
