@@ -128,6 +128,23 @@ def test_replicates_hold_the_far_where_a_gallery_has_fewer_samples_than_there_ar
     np.testing.assert_allclose(found, exact.negatives_accepted[:, column] / exact.negatives, rtol=0.1, atol=0.02)
 
 
+@pytest.mark.parametrize("each", [1, 3, 300], ids=["one a class", "three a class", "as many as queries"])
+def test_the_noise_of_tar_is_that_of_the_samples_drawn(each):
+    x, codes = clusters(1500 + 5 * each, 5, seed=3)
+    gallery = np.concatenate([np.flatnonzero(codes == code)[:each] for code in range(5)])
+    queries = np.setdiff1d(np.arange(codes.size), gallery)
+    case = Case(x[queries], codes[queries], ref=x[gallery], ref_labels=codes[gallery])
+    thresholds = np.linspace(0.2, 0.8, 13)
+    truth = case.count(thresholds=thresholds)
+    tar = truth.positives_accepted[:, [truth.column(t) for t in thresholds]] / truth.positives[:, None]
+    claimed, made = [], []
+    for seed in range(60):
+        counts = case.count(far=(), thresholds=thresholds, engine=SampleEngine(pairs=1300 + 100 * each, seed=seed))
+        claimed.append(np.square(sampled(counts).tar_noise).mean())
+        made.append(np.square(counts.positives_accepted / counts.positives[:, None] - tar).mean())
+    assert 0.5 < np.mean(claimed) / np.mean(made) < 2
+
+
 def test_groups_and_best_scores_are_left_out():
     case = WITHIN["groups"]
     counts = case.count(engine=SampleEngine(pairs=6_000))

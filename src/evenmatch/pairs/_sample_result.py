@@ -117,15 +117,22 @@ def _far_noise(run: SampleRun) -> np.ndarray:
 def _tar_noise(run: SampleRun) -> np.ndarray:
     if not run.positives_drawn:
         return np.empty((0, run.problem.classes.size, run.knots.size), np.float32)
-    first, second = [(size // 2, size - size // 2) for size in run.positive_sizes]
+    drawn = [
+        size < side.sizes for size, side in zip(run.positive_sizes, (run.problem.rows, run.problem.cols), strict=True)
+    ]
+    first, second = [
+        (np.where(split, size // 2, size), np.where(split, size - size // 2, size))
+        for size, split in zip(run.positive_sizes, drawn, strict=True)
+    ]
     tar = []
     for half in (0, 1):
         a, b = (first[half], second[half]) if not run.problem.half else (first[half], first[half] - 1)
         pairs = a * b // 2 if run.problem.half else a * b
         tar.append(_share(_accepted(run.half_positive[half]), pairs[:, None]))
     share = _share(run.positives_counted, run.positives)
-    # to first order a statistic of pairs has 4 times the variance when it has a quarter of the pairs
-    factor = np.where(share < 1, np.sqrt(np.maximum(1 - np.sqrt(share), 0)) / 2, 0.0)
+    share = np.where(drawn[0] & drawn[1], np.sqrt(share), share)  # of the samples
+    # to first order a statistic of pairs has twice the variance when it has half the samples
+    factor = np.where(share < 1, np.sqrt(1 - share) / 2, 0.0)
     return (factor[:, None] * (tar[0] - tar[1])).astype(np.float32)[None]
 
 

@@ -177,7 +177,8 @@ class SampleRun:
             codes = side.codes[drawn[span]]
             parts.append(codes)
             rank = np.arange(span.start, span.stop) - ends[codes]
-            halves.append((rank >= sizes[codes] // 2).astype(np.int64))
+            # only what is drawn can err, so that a side that is there as a whole is not split
+            halves.append(np.where(sizes[codes] < side.sizes[codes], rank >= sizes[codes] // 2, -1))
             vectors.append(side.gather(drawn[span]))
         left, right = vectors[0], vectors[-1]
         if not len(left) or not len(right):
