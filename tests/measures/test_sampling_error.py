@@ -98,6 +98,19 @@ def test_noise_is_taken_off_each_class_share_and_the_shares_sum_to_opis():
     assert raw.sampling_error is None
 
 
+def test_the_correction_adds_little_noise_of_its_own():
+    rng = np.random.default_rng(0)
+    codes = np.arange(4000) % 100
+    x = rng.normal(size=(100, 32))[codes] + rng.normal(size=(4000, 32))
+    data = EmbeddingSet.from_arrays(x.astype("f4"), codes)
+    errors = [
+        consistency(count_pairs(data, engine=SampleEngine(pairs=6_500_000, seed=seed))).sampling_error
+        for seed in range(12)
+    ]
+    added = np.std([each.class_opis.sum() for each in errors if each is not None])
+    assert added < 0.15 * np.mean([each.standard_errors["opis"] for each in errors if each is not None])
+
+
 def test_larger_budgets_give_smaller_errors():
     data = around_centres(2500, 100, 16, 3)
     errors = [
