@@ -150,6 +150,16 @@ def test_a_fast_audit_says_what_was_used_and_how_far_off_it_may_be(tmp_path):
     assert em.Audit.load(tmp_path / "x.audit").summary() == fast.summary()
 
 
+@pytest.mark.skipif(not has_bfloat16(), reason="the processor has no AVX512-BF16")
+def test_a_fast_audit_at_a_low_far_is_saved_printed_and_written(tmp_path):
+    audit = em.audit(*data(), precision="fast", far=(2e-6, 1e-3))
+    assert json.loads(json.dumps(audit.summary(), allow_nan=False))["error_bars"].keys() == audit.error_bars.keys()
+    audit.save(tmp_path / "x.audit")
+    assert em.Audit.load(tmp_path / "x.audit").error_bars == audit.error_bars
+    audit.to_html(tmp_path / "x.html")
+    assert "inf" not in printed(audit).split()
+
+
 def test_fast_without_the_instructions_says_that_float32_was_used(monkeypatch):
     monkeypatch.setattr(_bfloat16, "has_bfloat16", lambda: False)
     audit = em.audit(*data(600), precision="fast")

@@ -57,8 +57,8 @@ def test_pairs_across_two_sets_are_queries_times_references():
 
 
 def test_costs_are_the_probe_scaled_to_all_pairs(monkeypatch):
-    def probe(engine, queries, metric, indices, *, seconds):
-        counts = real(engine, queries, metric, indices, seconds=1e-9).counts
+    def probe(engine, queries, metric, indices, *, seconds, references):
+        counts = real(engine, queries, metric, indices, seconds=1e-9, references=references).counts
         return PassProbe(2.0, 1e-3 if engine.precision == "exact" else 1e-4, counts)
 
     real = probe_engine
@@ -125,3 +125,32 @@ def test_the_command_plans_and_does_not_audit(tmp_path, capsys, monkeypatch):
     assert summary["costs"][0]["engine"] == "cpu"
     assert main(["audit", str(tmp_path / "x.npz"), "--plan"]) == 0
     assert "floating-point operations" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs"),
+    [
+        (np.arange(1500), np.arange(3000) % 1500),
+        (np.zeros(1500, int), np.arange(3000) % 1500),
+        (np.arange(3000) % 1500, np.zeros(20, int)),
+    ],
+    ids=["one query a class", "queries of one class", "a small gallery of one class"],
+)
+def test_queries_that_pair_only_with_the_references_are_planned_for(ours, theirs):
+    rng = np.random.default_rng(0)
+    x, ref = (rng.normal(size=(labels.size, 8)) for labels in (ours, theirs))
+    plan = em.plan(x, ours, ref=ref, ref_labels=theirs, budgets=())
+    assert plan.pairs == ours.size * theirs.size
+    assert plan.cost("cpu").seconds > 0
+
+
+def test_vectors_stored_column_by_column_are_planned_for():
+    x, labels = data(600)
+    assert em.plan(np.asfortranarray(x), labels, budgets=()).pairs == 600 * 599 // 2
+
+
+@pytest.mark.parametrize("settings", [{"workers": 0}, {"workers": -1}, {"threads": -1}, {"threads": 0}])
+def test_workers_and_threads_below_1_are_refused_before_anything_is_measured(settings, monkeypatch):
+    monkeypatch.setattr(_plan, "find_thresholds", None)
+    with pytest.raises(InputError, match=f"{next(iter(settings))} is .*; give 1 or more"):
+        em.plan(*data(600), **settings)

@@ -60,10 +60,16 @@ def test_another_prior_is_exactly_bayes_rule(method):
     np.testing.assert_allclose(calibrator.with_prior(0.01).with_prior(0.2)(POINTS), before, rtol=1e-9)
 
 
-def test_isotonic_fitted_at_another_prior_is_the_one_moved_there():
-    one, other = (fit_probability(COUNTS, "isotonic", prior=p) for p in (0.3, 0.02))
-    inner = np.abs(other(POINTS) - 0.5) < 0.499
-    np.testing.assert_allclose(logit(one.with_prior(0.02)(POINTS))[inner], logit(other(POINTS))[inner], atol=0.15)
+@pytest.mark.parametrize("prior", [0.3, 0.02, 1e-6])
+def test_isotonic_fitted_at_another_prior_is_the_one_moved_there(prior):
+    scores = np.linspace(-1, 1, 500)
+    np.testing.assert_allclose(
+        fit_probability(COUNTS, prior=prior)(scores), fit_probability(COUNTS).with_prior(prior)(scores), rtol=1e-9
+    )
+
+
+def test_isotonic_finds_the_least_likely_pair_less_likely_than_the_prior():
+    assert fit_probability(COUNTS, prior=1e-6)(-1.0) < 1e-7
 
 
 def test_platt_is_the_logistic_regression_of_every_pair():

@@ -108,6 +108,21 @@ def test_opis_of_glyphs_is_within_a_thousandth():
     assert low <= exact.opis <= high
 
 
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_bars_are_finite_and_hold_where_the_far_is_below_what_a_recount_sees(metric):
+    data, far = around_centres(3000, 100, 16, 4), (2e-6, 1e-3)
+    counts = [count_pairs(data, metric=metric, far=far, precision=precision) for precision in ("exact", "fast")]
+    exact, fast = (consistency(each, far=far) for each in counts)
+    bars = rounding_bars(counts[1], fast, far=far)
+    values = {"opis": exact.opis, "eps_opis": exact.eps_opis, "threshold_high": exact.range[1]}
+    for name, value in values.items():
+        low, high = bars[name]
+        assert low <= value <= high < np.inf
+    low, high = bars["threshold_high"]
+    largest = 1 if metric == "cosine" else -counts[0].grid.low / 2
+    assert high - low <= 2 * (1.01 * 2**-7 * largest + counts[0].grid.step)
+
+
 def test_exact_counts_have_no_bars():
     counts = count_pairs(around_centres(300, 30, 16, 3))
     assert rounding_bars(counts, consistency(counts)) == {}

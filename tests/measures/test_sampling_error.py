@@ -19,12 +19,14 @@ NAMES = ("opis", "eps_opis", "threshold_low", "threshold_high")
 
 
 def around_centres(n: int, k: int, dim: int, seed: int) -> EmbeddingSet:
+    return EmbeddingSet.from_arrays(*vectors(n, k, dim, seed))
+
+
+def vectors(n: int, k: int, dim: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
     codes = np.concatenate([np.repeat(np.arange(k), 2), rng.integers(0, k, n - 2 * k)])
     widths = rng.uniform(0.5, 1.4, k)[codes, None]
-    return EmbeddingSet.from_arrays(
-        (rng.normal(size=(k, dim))[codes] + widths * rng.normal(size=(n, dim))).astype("f4"), codes
-    )
+    return (rng.normal(size=(k, dim))[codes] + widths * rng.normal(size=(n, dim))).astype("f4"), codes
 
 
 class Simulation(NamedTuple):
@@ -38,9 +40,9 @@ def values_of(result: Consistency) -> list[float]:
     return [result.opis, result.eps_opis, *result.range]
 
 
-def simulate(data: EmbeddingSet, pairs: int) -> Simulation:
-    exact = np.array(values_of(consistency(count_pairs(data))))
-    problem = Problem.build(data)
+def simulate(data: EmbeddingSet, pairs: int, ref: EmbeddingSet | None = None) -> Simulation:
+    exact = np.array(values_of(consistency(count_pairs(data, ref))))
+    problem = Problem.build(data, ref)
     # every threshold that an estimate may find, so that one pass will do
     low, high = (problem.grid.index_at_or_above(end) for end in (exact[2] - 0.05, exact[3] + 0.05))
     ladder = Ladder.build(problem.grid, np.arange(low, high))
@@ -56,8 +58,13 @@ def simulate(data: EmbeddingSet, pairs: int) -> Simulation:
     return Simulation(exact, np.array(values), np.mean(covered, axis=0), np.array(uncorrected))
 
 
-@pytest.fixture(scope="module", params=["all samples are anchors", "a few anchors of each class"])
+@pytest.fixture(scope="module", params=["all samples are anchors", "a few anchors of each class", "a small gallery"])
 def simulation(request) -> Simulation:
+    if request.param == "a small gallery":
+        x, codes = vectors(4200, 60, 8, 3)
+        own = np.random.default_rng(0).permutation(codes.size) < 200
+        queries, gallery = (EmbeddingSet.from_arrays(x[rows], codes[rows]) for rows in (~own, own))
+        return simulate(queries, 400_000, gallery)
     if request.param.startswith("all"):
         return simulate(around_centres(2100, 60, 8, 1), 1_800_000)
     return simulate(around_centres(1500, 90, 8, 2), 150_000)
@@ -89,6 +96,19 @@ def test_noise_is_taken_off_each_class_share_and_the_shares_sum_to_opis():
     )
     assert np.nansum(result.class_opis) == pytest.approx(result.opis)
     assert raw.sampling_error is None
+
+
+def test_the_correction_adds_little_noise_of_its_own():
+    rng = np.random.default_rng(0)
+    codes = np.arange(4000) % 100
+    x = rng.normal(size=(100, 32))[codes] + rng.normal(size=(4000, 32))
+    data = EmbeddingSet.from_arrays(x.astype("f4"), codes)
+    errors = [
+        consistency(count_pairs(data, engine=SampleEngine(pairs=6_500_000, seed=seed))).sampling_error
+        for seed in range(12)
+    ]
+    added = np.std([each.class_opis.sum() for each in errors if each is not None])
+    assert added < 0.15 * np.mean([each.standard_errors["opis"] for each in errors if each is not None])
 
 
 def test_larger_budgets_give_smaller_errors():

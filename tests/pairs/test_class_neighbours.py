@@ -142,3 +142,8 @@ def test_an_audit_names_the_classes_that_its_threshold_confuses():
 def test_no_candidates_are_refused():
     with pytest.raises(InputError, match="at least 1"):
         class_neighbours(EmbeddingSet.from_arrays(*clusters()), 0.5, candidates=0)
+
+
+def test_a_threshold_that_is_nan_is_refused():
+    with pytest.raises(InputError, match="threshold is NaN"):
+        em.nearest_classes(*clusters(), threshold=float("nan"))

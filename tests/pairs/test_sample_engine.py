@@ -32,7 +32,7 @@ def sampled(counts: PairCounts) -> Sampling:
     return counts.sampling
 
 
-@pytest.mark.parametrize("case", [skewed(), across()], ids=["within", "across"])
+@pytest.mark.parametrize("case", [skewed(), across(), across(5000, 50)], ids=["within", "across", "small gallery"])
 @pytest.mark.parametrize("pairs", [30_000, 150_000])
 def test_every_class_is_counted_and_scaled_to_its_true_number_of_pairs(case, pairs):
     counts = case.count(engine=SampleEngine(pairs=pairs))
@@ -116,6 +116,33 @@ def test_replicates_are_parts_of_the_whole():
     np.testing.assert_allclose(sampling.replicate_far.mean(axis=0)[:, inside], far, atol=2e-3)
     pooled = sampling.replicate_pooled.sum(axis=0)
     np.testing.assert_allclose(pooled / pooled.sum(), counts.pooled_negatives / counts.n_negatives, atol=1e-5)
+
+
+def test_replicates_hold_the_far_where_a_gallery_has_fewer_samples_than_there_are_replicates():
+    case = across(3000, 10, k=5)
+    exact = case.count(thresholds=(0.3,))
+    counts = case.count(far=(), thresholds=np.linspace(0.2, 0.4, 21), engine=SampleEngine(pairs=20_000))
+    knot = np.abs(sampled(counts).knots - 0.3).argmin()
+    found = sampled(counts).replicate_far.mean(axis=0)[:, knot]
+    column = exact.column(0.3)
+    np.testing.assert_allclose(found, exact.negatives_accepted[:, column] / exact.negatives, rtol=0.1, atol=0.02)
+
+
+@pytest.mark.parametrize("each", [1, 3, 300], ids=["one a class", "three a class", "as many as queries"])
+def test_the_noise_of_tar_is_that_of_the_samples_drawn(each):
+    x, codes = clusters(1500 + 5 * each, 5, seed=3)
+    gallery = np.concatenate([np.flatnonzero(codes == code)[:each] for code in range(5)])
+    queries = np.setdiff1d(np.arange(codes.size), gallery)
+    case = Case(x[queries], codes[queries], ref=x[gallery], ref_labels=codes[gallery])
+    thresholds = np.linspace(0.2, 0.8, 13)
+    truth = case.count(thresholds=thresholds)
+    tar = truth.positives_accepted[:, [truth.column(t) for t in thresholds]] / truth.positives[:, None]
+    claimed, made = [], []
+    for seed in range(60):
+        counts = case.count(far=(), thresholds=thresholds, engine=SampleEngine(pairs=1300 + 100 * each, seed=seed))
+        claimed.append(np.square(sampled(counts).tar_noise).mean())
+        made.append(np.square(counts.positives_accepted / counts.positives[:, None] - tar).mean())
+    assert 0.5 < np.mean(claimed) / np.mean(made) < 2
 
 
 def test_groups_and_best_scores_are_left_out():

@@ -13,7 +13,7 @@ import numpy as np
 
 from evenmatch.auditing._run import _as_set
 from evenmatch.embeddings import EmbeddingSet
-from evenmatch.errors import EvenmatchError
+from evenmatch.errors import EvenmatchError, InputError
 from evenmatch.measures import class_intervals, consistency
 from evenmatch.pairs import (
     ENGINES,
@@ -146,7 +146,7 @@ def plan(
         The plan.
 
     Raises:
-        InputError: the data cannot be used.
+        InputError: the data cannot be used, or threads or workers are fewer than 1.
 
     Examples:
         >>> import numpy as np
@@ -155,6 +155,9 @@ def plan(
         >>> result.pairs, result.operations, result.costs[0].engine
         (179700, 5750400, 'cpu')
     """
+    for name, count in (("threads", threads), ("workers", workers)):
+        if count is not None and count < 1:
+            raise InputError(f"{name} is {count}; give 1 or more, or leave it out")
     started = time.perf_counter()
     queries = _as_set(embeddings, labels, None, "embeddings", "labels")
     references = None if ref is None else _as_set(ref, ref_labels, None, "ref", "ref_labels")
@@ -167,7 +170,7 @@ def plan(
     began = time.perf_counter()
     indices = find_thresholds(queries, references, metric)
     looking = time.perf_counter() - began
-    exact = probe_engine(CpuEngine(threads=threads), queries, metric, indices, seconds=0.5)
+    exact = probe_engine(CpuEngine(threads=threads), queries, metric, indices, seconds=0.5, references=references)
     around = looking + _reading_seconds(sets) + _judging_seconds(exact.counts, n_classes)
     width = indices.size + 1
     around += 2 * n_classes * width * n_threads * _CELL_SECONDS
@@ -176,7 +179,7 @@ def plan(
     for name, precision in _others():
         try:
             engine = make_engine(name, precision=precision, threads=threads)
-            probed = probe_engine(engine, queries, metric, indices, seconds=0.3)
+            probed = probe_engine(engine, queries, metric, indices, seconds=0.3, references=references)
         except (EvenmatchError, RuntimeError):
             continue  # no such device here
         note = "measured" if probed.counts.arithmetic != "float32" or precision == "exact" else "no bfloat16 here"
@@ -215,7 +218,7 @@ def _reading_seconds(sets: list[EmbeddingSet]) -> float:
     for each in sets:
         count = min(each.n, max(2**22 // each.dim, 256))
         started = time.perf_counter()
-        part = np.array(each.vectors[:count])
+        part = np.array(each.vectors[:count], order="C")
         block = part.astype(np.float64)
         np.sqrt(np.einsum("ij,ij->i", block, block))
         hashlib.sha256(part.data).hexdigest()

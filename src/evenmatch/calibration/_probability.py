@@ -78,7 +78,8 @@ def fit_probability(counts: PairCounts, method: str = "isotonic", prior: float |
 
     scikit-learn fits; what it is given are the bins of the pooled histograms (5e-5 wide in cosine), each twice,
     weighted by its positive and by its negative pairs. That is every pair of the classes, none sampled, whatever their
-    number. The weights are scaled so that matches have the share ``prior``.
+    number. For ``"platt"`` and ``"beta"`` the weights are scaled so that matches have the share ``prior``; the other
+    two are moved there by Bayes' rule.
 
     Methods: ``"platt"``, ``σ(a·s + b)`` (Platt, Advances in Large Margin Classifiers, 1999); ``"isotonic"`` (Zadrozny
     and Elkan, KDD 2002); ``"beta"``, ``σ(c + a·log u - b·log(1-u))`` with u the score in its range and a, b ≥ 0 (Kull,
@@ -107,7 +108,7 @@ def fit_probability(counts: PairCounts, method: str = "isotonic", prior: float |
         raise InputError(f"method {method!r} is unknown; use one of {', '.join(map(repr, METHODS))}")
     natural = counts.n_positives / (counts.n_positives + counts.n_negatives)
     wanted = natural if prior is None else _checked(prior)
-    fitted = 0.5 if method == "temperature" else wanted
+    fitted = {"temperature": 0.5, "isotonic": natural}.get(method, wanted)
     grid = counts.grid
     kept = np.flatnonzero((counts.pooled_positives > 0) | (counts.pooled_negatives > 0))
     scores = grid.low + (kept + 0.5) * grid.step

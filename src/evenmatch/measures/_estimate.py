@@ -113,9 +113,9 @@ def sampling_error(
 
 
 def _range(counts: PairCounts, accepted: np.ndarray, far: tuple[float, float]) -> tuple[float, float]:
-    rates = accepted / accepted[0]
-    low, high = (int(np.searchsorted(-rates, -rate)) for rate in (max(far), min(far)))
-    return float(counts.grid.threshold(low)), float(counts.grid.threshold(min(high, counts.grid.size - 1)))
+    # between the thresholds of the grid: the jackknife would multiply their steps
+    thresholds, rates = counts.grid.thresholds, accepted / accepted[0]
+    return _crossing(thresholds, rates, max(far)), _crossing(thresholds, rates, min(far))
 
 
 def _signed(rng: np.random.Generator, noise: np.ndarray) -> np.ndarray:

@@ -13,6 +13,8 @@ from evenmatch.pairs import PairCounts, Recount
 
 __all__ = ["rounding_bars", "threshold_bar"]
 
+#: a number is rounded by at most 2⁻⁸ of itself: a cosine moves no further than this, a distance this times the norm
+_MOST_ROUNDED = 2**-7 + 2**-16
 
 _Shifts = Callable[[Consistency, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -69,6 +71,8 @@ def rounding_bars(
 def threshold_bar(counts: PairCounts, far: float, *, confidence: float = 0.95) -> tuple[float, float]:
     """An interval that holds the threshold that float32 scores would have given for a false accept rate.
 
+    It reaches no further than rounding can move any score; that is what remains at rates too low for the recount.
+
     Args:
         counts: counts with a recount; without one, the threshold itself comes back twice.
         far: the false accept rate, in [0, 1].
@@ -86,7 +90,10 @@ def threshold_bar(counts: PairCounts, far: float, *, confidence: float = 0.95) -
     lowest = _first(float32_far - reach <= far)
     highest = _first(float32_far + reach <= far)
     ends = grid.threshold(np.array([min(lowest, index), max(highest, index)]))
-    return float(ends[0]), float(ends[1])
+    # the grid of distances is two of the largest norm wide
+    bound = _MOST_ROUNDED * -grid.low / (1 if grid.metric == "cosine" else 2)
+    lowest_possible, highest_possible = grid.threshold(index - 1) - bound, grid.threshold(index) + grid.step + bound
+    return float(max(ends[0], lowest_possible)), float(min(ends[1], highest_possible))
 
 
 def _first(holds: np.ndarray) -> int:

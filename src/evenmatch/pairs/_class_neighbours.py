@@ -75,7 +75,7 @@ def class_neighbours(
         threads: worker threads; by default one a core.
 
     Raises:
-        InputError: fewer than 1 candidate, or data that `count_pairs` would refuse, too.
+        InputError: fewer than 1 candidate, a threshold that is NaN, or data that `count_pairs` would refuse, too.
 
     Examples:
         >>> x = np.eye(3)[[0, 0, 1, 1, 2, 2]] + [[0, 0, 0], [0, 0.9, 0]] * 3
@@ -85,6 +85,8 @@ def class_neighbours(
     """
     if candidates < 1:
         raise InputError(f"candidates is {candidates}; ask for at least 1 neighbour of each class")
+    if np.isnan(threshold):
+        raise InputError("the threshold is NaN; give a number in the range of the scores")
     problem = Problem.build(embeddings, None, metric)
     side, n_classes = problem.rows, problem.classes.size
     candidates = min(candidates, n_classes - 1)

@@ -52,21 +52,41 @@ def _rows(queries: EmbeddingSet, rows: int) -> EmbeddingSet:
     return queries.subset(np.sort(chosen))
 
 
+def _rows_across(queries: EmbeddingSet, references: EmbeddingSet, rows: int) -> tuple[EmbeddingSet, EmbeddingSet]:
+    """Random rows of both sets, and with them a positive and a negative pair."""
+    known = {label: code for code, label in enumerate(references.classes.tolist())}
+    ours, label = next(each for each in enumerate(queries.classes.tolist()) if each[1] in known)
+    parts = []
+    for each, code in ((queries, ours), (references, known[label])):
+        chosen = np.random.default_rng(0).choice(each.n, min(rows, each.n), replace=False)
+        needed = [np.argmax(each.codes == code), np.argmax(each.codes != code)]
+        parts.append(each.subset(np.union1d(chosen, needed)))
+    return parts[0], parts[1]
+
+
 def probe_engine(
-    engine: Engine, queries: EmbeddingSet, metric: str, indices: np.ndarray, *, seconds: float
+    engine: Engine,
+    queries: EmbeddingSet,
+    metric: str,
+    indices: np.ndarray,
+    *,
+    seconds: float,
+    references: EmbeddingSet | None = None,
 ) -> PassProbe:
     """Run an engine on random rows: a few, and so many that the run takes about ``seconds``, or all there are.
 
     Args:
         engine: what is to be measured.
-        queries: the data; pairs within it stand for those with a reference set, too.
+        queries: the data.
         metric: ``"cosine"`` or ``"euclidean"``.
         indices: grid indices of the class thresholds, as `look` gives them for the whole.
         seconds: of the longest run.
+        references: of a gallery, where the pairs are those across the two sets.
     """
 
     def run(rows: int) -> tuple[float, int, PairCounts]:
-        problem = Problem.build(_rows(queries, rows), None, metric)
+        sets = (_rows(queries, rows), None) if references is None else _rows_across(queries, references, rows)
+        problem = Problem.build(*sets, metric)
         ladder = Ladder.build(problem.grid, indices)
         started = time.perf_counter()
         counts = engine(problem, ladder)
@@ -74,13 +94,14 @@ def probe_engine(
             recount(problem, ladder, round_to_bfloat16)
         return time.perf_counter() - started, problem.n_pairs, counts
 
-    rows = min(_FEWEST_ROWS, queries.n)
+    most = queries.n if references is None else max(queries.n, references.n)
+    rows = min(_FEWEST_ROWS, most)
     run(rows)  # compiles, and warms the caches
     small, few, counts = min((run(rows) for _ in range(2)), key=lambda each: each[0])
     taken, pairs = small, few
-    while (pairs == few or taken < seconds / 2) and rows < queries.n:
+    while (pairs == few or taken < seconds / 2) and rows < most:
         growth = (seconds / max(taken - small / 2, small / 8)) ** 0.5
-        rows = min(int(rows * min(max(growth, 2.0), 4.0)), queries.n)
+        rows = min(int(rows * min(max(growth, 2.0), 4.0)), most)
         taken, pairs, counts = run(rows)
     if pairs == few:
         return PassProbe(0.0, small / few, counts)

@@ -58,7 +58,10 @@ def count_sampled(scores, row_codes, col_codes, row_weights, row_parts, scale, z
 @nb.njit(nogil=True, cache=True)
 def count_positive(scores, row_codes, col_codes, triangle, weights, row_half, col_half, scale, zero_bin, first, rungs,
                    splits, first_knot, knot_rungs, pooled, table, knot_table, half_table):  # fmt: skip
-    """Count the positive pairs of a tile; ``half_table`` is ``(2, K, T + 1)``, for pairs within either half."""
+    """Count the positive pairs of a tile; ``half_table`` is ``(2, K, T + 1)``, for pairs within either half.
+
+    A sample with half -1 is in both halves, as far as the other one is in either.
+    """
     top = pooled.size - 1
     for r in range(scores.shape[0]):
         code = row_codes[r]
@@ -75,5 +78,5 @@ def count_positive(scores, row_codes, col_codes, triangle, weights, row_half, co
             table[code, slot] += 1
             knot = knot_rungs[place - first_knot] if place >= first_knot else 0
             knot_table[code, knot] += 1
-            if half_table.shape[1] and row_half[r] == col_half[c]:
-                half_table[row_half[r], code, knot] += 1
+            if half_table.shape[1] and (row_half[r] == col_half[c] or min(row_half[r], col_half[c]) < 0):
+                half_table[max(row_half[r], col_half[c], 0), code, knot] += 1

@@ -50,7 +50,8 @@ class SamplePlan:
     Attributes:
         positive_samples: at most this many samples of a class are compared with each other.
         anchors: at most this many samples of a class are compared with the references.
-        references: drawn from all samples (across two sets: from either set, at most), a multiple of the replicates.
+        references: drawn from all samples (across two sets: from either, or all of a smaller one), a multiple of the
+            replicates.
         pairs: about how many pairs that is.
     """
 
@@ -75,27 +76,30 @@ def plan_sample(problem: Problem, pairs: int) -> SamplePlan:
         a, b = (np.minimum(side.sizes, cap) for side in (problem.rows, problem.cols))
         return int((a * (a - 1) // 2 if problem.half else a * b).sum())
 
-    def anchors(cap: int) -> int:
-        return int(sum(np.minimum(side.sizes, cap).sum() for side in sides))
+    def negatives(cap: int, references: int) -> int:
+        others = sides[::-1]
+        return int(
+            sum(np.minimum(a.sizes, cap).sum() * min(references, b.n) for a, b in zip(sides, others, strict=True))
+        )
 
     largest = max(int(side.sizes.max()) for side in sides)
-    fewest = min(_FEWEST_REFERENCES, *(side.n for side in sides))
-    least = positives(2) + anchors(2) * fewest
+    least = positives(2) + negatives(2, _FEWEST_REFERENCES)
     if pairs < least:
         raise InputError(
             f"a budget of {pairs:,} pairs is too small for {problem.classes.size:,} classes: at least {least:,} are "
             "needed for two samples of each against 128 others; give more pairs or more time"
         )
-    for_positives = min(_POSITIVE_SHARE * pairs, pairs - anchors(2) * fewest)
+    for_positives = min(_POSITIVE_SHARE * pairs, pairs - negatives(2, _FEWEST_REFERENCES))
     positive_samples = _largest(2, largest, lambda cap: positives(cap) <= for_positives)
     rest = pairs - positives(positive_samples)
-    most = min(*(side.n for side in sides), _REFERENCE_BYTES // (4 * problem.rows.source.dim))
-    enough = min(_ENOUGH_REFERENCES, most)
-    most_anchors = _largest(2, min(largest, _MOST_ANCHORS), lambda cap: anchors(cap) * enough <= rest)
-    references = min(rest // anchors(most_anchors), most)
+    most = min(max(side.n for side in sides), _REFERENCE_BYTES // (4 * problem.rows.source.dim))
+    most_anchors = _largest(
+        2, min(largest, _MOST_ANCHORS), lambda cap: negatives(cap, min(_ENOUGH_REFERENCES, most)) <= rest
+    )
+    references = _largest(1, most, lambda count: negatives(most_anchors, count) <= rest)
     references = max(references // REPLICATES, 1) * REPLICATES if references >= REPLICATES else references
     return SamplePlan(
-        positive_samples, most_anchors, references, positives(positive_samples) + anchors(most_anchors) * references
+        positive_samples, most_anchors, references, positives(positive_samples) + negatives(most_anchors, references)
     )
 
 

@@ -30,11 +30,11 @@ def sampled_counts(run: SampleRun) -> PairCounts:
         pairs=int(sum(each.sum() for each in counted) + run.positives_counted.sum()),
         positives=run.positives_counted,
         negatives=np.sum(counted, axis=0),
-        reference_share=max(each.references.size / each.others.n for each in run.directions),
+        reference_share=min(_reference_shares(run)),
         knots=run.knot_ladder.thresholds,
         knot_tar=_share(_accepted(run.knot_positive), run.positives_counted[:, None]).astype(np.float32),
         replicate_far=_replicate_far(run),
-        replicate_pooled=run.pooled_neg,
+        replicate_pooled=_replicate_pooled(run),
         far_noise=_far_noise(run),
         tar_noise=_tar_noise(run),
     )
@@ -47,7 +47,7 @@ def sampled_counts(run: SampleRun) -> PairCounts:
         positives_accepted=np.rint(tar * run.positives[:, None]).astype(np.int64),
         negatives_accepted=np.rint(accepted).astype(np.int64),
         pooled_positives=_scaled(run.pooled_pos, n_positives),
-        pooled_negatives=_scaled(run.pooled_neg.sum(axis=0), n_negatives),
+        pooled_negatives=_scaled(run.pooled_neg.sum(axis=(0, 1)), n_negatives),
         best_positive=unknown,
         best_negative=unknown,
         codes=codes,
@@ -55,14 +55,38 @@ def sampled_counts(run: SampleRun) -> PairCounts:
     )
 
 
+def _reference_shares(run: SampleRun) -> list[float]:
+    return [each.references.size / each.others.n for each in run.directions]
+
+
+def _shrinkage(run: SampleRun) -> list[float]:
+    """What replicates of either direction keep of their deviations.
+
+    References that are a share f of a set err by (1 - f) of what drawing with replacement would; the smallest share is
+    taken off the variance of the whole, so that the direction with a larger one has its replicates drawn together.
+    """
+    shares = _reference_shares(run)
+    return [float(np.sqrt((1 - share) / max(1 - min(shares), 1e-12))) for share in shares]
+
+
+def _replicate_pooled(run: SampleRun) -> np.ndarray:
+    total = np.zeros(run.pooled_neg.shape[1:], np.int64)
+    for groups, kept in zip(run.pooled_neg, _shrinkage(run), strict=True):
+        mean = groups.mean(axis=0)
+        total += np.rint(mean + kept * (groups - mean)).astype(np.int64) if kept < 1 else groups
+    return total
+
+
 def _replicate_far(run: SampleRun) -> np.ndarray:
     total = np.zeros((REPLICATES, run.problem.classes.size, run.knots.size))
-    for tables, each in zip(run.knot_tables, run.directions, strict=True):
+    for tables, each, kept in zip(run.knot_tables, run.directions, _shrinkage(run), strict=True):
         overall = _share(_accepted(tables.sum(axis=0)), each.counted.sum(axis=0)[:, None])
+        weight = _share(each.negatives, run.negatives)[:, None]
+        total += overall * weight  # all that is known where there are fewer references than replicates
         for replicate in range(len(each.groups)):
             counted = each.counted[replicate][:, None]
-            far = np.where(counted > 0, _share(_accepted(tables[replicate]), counted), overall)
-            total[replicate] += far * _share(each.negatives, run.negatives)[:, None]
+            own = np.where(counted > 0, _share(_accepted(tables[replicate]), counted), overall)
+            total[replicate] += kept * (own - overall) * weight
     return total.astype(np.float32)
 
 
@@ -93,15 +117,22 @@ def _far_noise(run: SampleRun) -> np.ndarray:
 def _tar_noise(run: SampleRun) -> np.ndarray:
     if not run.positives_drawn:
         return np.empty((0, run.problem.classes.size, run.knots.size), np.float32)
-    first, second = [(size // 2, size - size // 2) for size in run.positive_sizes]
+    drawn = [
+        size < side.sizes for size, side in zip(run.positive_sizes, (run.problem.rows, run.problem.cols), strict=True)
+    ]
+    first, second = [
+        (np.where(split, size // 2, size), np.where(split, size - size // 2, size))
+        for size, split in zip(run.positive_sizes, drawn, strict=True)
+    ]
     tar = []
     for half in (0, 1):
         a, b = (first[half], second[half]) if not run.problem.half else (first[half], first[half] - 1)
         pairs = a * b // 2 if run.problem.half else a * b
         tar.append(_share(_accepted(run.half_positive[half]), pairs[:, None]))
     share = _share(run.positives_counted, run.positives)
-    # to first order a statistic of pairs has 4 times the variance when it has a quarter of the pairs
-    factor = np.where(share < 1, np.sqrt(np.maximum(1 - np.sqrt(share), 0)) / 2, 0.0)
+    share = np.where(drawn[0] & drawn[1], np.sqrt(share), share)  # of the samples
+    # to first order a statistic of pairs has twice the variance when it has half the samples
+    factor = np.where(share < 1, np.sqrt(1 - share) / 2, 0.0)
     return (factor[:, None] * (tar[0] - tar[1])).astype(np.float32)[None]
 
 

@@ -45,7 +45,7 @@ class _Direction:
         self.sizes = np.bincount(self.row_codes, minlength=size)
         rank = np.arange(self.rows.size) - (np.cumsum(self.sizes) - self.sizes)[self.row_codes]
         self.parts = rank % ANCHOR_PARTS
-        self.references = rng.choice(others.n, plan.references, replace=False)
+        self.references = rng.choice(others.n, min(plan.references, others.n), replace=False)
         self.groups = np.array_split(np.arange(self.references.size), min(REPLICATES, self.references.size))
         self.reference_codes = others.codes[self.references]
         self.negatives = anchors.sizes * (others.n - others.sizes)
@@ -62,8 +62,8 @@ class _Direction:
 class _Tally:
     """Counters of one thread."""
 
-    def __init__(self, grid_size: int) -> None:
-        self.pooled_neg = np.zeros((REPLICATES, grid_size + 1), np.int64)
+    def __init__(self, directions: int, grid_size: int) -> None:
+        self.pooled_neg = np.zeros((directions, REPLICATES, grid_size + 1), np.int64)
         self.pooled_pos = np.zeros(grid_size, np.int64)
         self.bins, self.kept = np.empty(_TILE_COLS, np.int32), np.empty(_TILE_COLS + 1, np.int64)
         self.buffer = np.empty(0, np.float32)
@@ -107,7 +107,7 @@ class SampleRun:
         ]
         self.knot_positive = np.zeros((n_classes, n_knots), np.int32)
         self.half_positive = np.zeros((2, n_classes if self.positives_drawn else 0, n_knots), np.int32)
-        self.pooled_neg = np.zeros((REPLICATES, size), np.int64)
+        self.pooled_neg = np.zeros((len(self.directions), REPLICATES, size), np.int64)
         self.pooled_pos = np.zeros(size, np.int64)
         # whole-number weights, so that sums do not depend on their order
         self.unit_neg = _unit(2 * int(self.negatives.sum()))
@@ -124,11 +124,11 @@ class SampleRun:
 
     def tally(self) -> _Tally:
         """Counters for one thread."""
-        return _Tally(self.problem.grid.size)
+        return _Tally(len(self.directions), self.problem.grid.size)
 
     def add(self, tally: _Tally) -> None:
         """Take over the counters of a thread that is done."""
-        self.pooled_neg += tally.pooled_neg[:, :-1]
+        self.pooled_neg += tally.pooled_neg[..., :-1]
         self.pooled_pos += tally.pooled_pos
 
     def tasks(self, shuffled: bool = False) -> Iterator[_Task]:
@@ -162,7 +162,7 @@ class SampleRun:
                     count_sampled(
                         scores, codes[own], direction.reference_codes[at:stop], weights[own],
                         direction.parts[rows][own], scale, zero_bin, first, rungs, splits, first_knot, knot_rungs,
-                        tally.bins, tally.kept, tally.pooled_neg[replicate], table,
+                        tally.bins, tally.kept, tally.pooled_neg[task.direction, replicate], table,
                         self.knot_tables[task.direction][replicate], parts,
                     )  # fmt: skip
         return left.shape[0] * direction.references.size
@@ -177,7 +177,8 @@ class SampleRun:
             codes = side.codes[drawn[span]]
             parts.append(codes)
             rank = np.arange(span.start, span.stop) - ends[codes]
-            halves.append((rank >= sizes[codes] // 2).astype(np.int64))
+            # only what is drawn can err, so that a side that is there as a whole is not split
+            halves.append(np.where(sizes[codes] < side.sizes[codes], rank >= sizes[codes] // 2, -1))
             vectors.append(side.gather(drawn[span]))
         left, right = vectors[0], vectors[-1]
         if not len(left) or not len(right):

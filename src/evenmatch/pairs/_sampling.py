@@ -21,7 +21,8 @@ class Sampling:
         seed: of the draw.
         pairs: pairs counted.
         positives, negatives: pairs counted of each class, ``(K,)`` int64.
-        reference_share: share of all samples that were drawn as references, in (0, 1].
+        reference_share: share of all samples that were drawn as references, in (0, 1]; across two sets that of the set
+            with the smaller one, and the replicates of the other deviate as if theirs were that.
         knots: thresholds for which the arrays below are kept, ``(T,)``; they reach beyond the class thresholds.
         knot_tar: TAR of each class at the knots, ``(K, T)`` float32.
         replicate_far: FAR of each class at the knots against each group of references, ``(g, K, T)`` float32.
