@@ -8,7 +8,7 @@ from contract import ACROSS, WITHIN, Case, assert_same, clusters
 
 import reference
 from evenmatch.errors import InputError
-from evenmatch.pairs import PairCounts, SampleEngine, Sampling, _sample, count_pairs
+from evenmatch.pairs import PairCounts, SampleEngine, Sampling, _sample, _sample_run, count_pairs
 from evenmatch.pairs._problem import Problem
 from evenmatch.pairs._sample_plan import draw, parse_budget, plan_sample
 
@@ -283,3 +283,22 @@ def test_across_sets_with_classes_on_one_side(name):
     counts = count_pairs(*case.sets, engine=SampleEngine(pairs=case.n_pairs - 1), far=(), thresholds=(0.2,))
     np.testing.assert_array_equal(counts.negatives, exact.negatives)
     assert (counts.negatives_accepted <= counts.negatives[:, None]).all()
+
+
+@pytest.mark.parametrize("case", [skewed(), across()], ids=["within", "across"])
+def test_classes_with_more_pairs_than_32_bits_hold_are_counted_in_64(monkeypatch, case):
+    engine = SampleEngine(pairs=150_000)
+    expected = case.count(engine=engine)
+    kinds = []
+    add = _sample_run.SampleRun.add
+
+    def seen(run, tally):
+        kinds.extend(table.dtype for table in (run.table_pos, *run.table_neg, *run.knot_tables, run.knot_positive))
+        add(run, tally)
+
+    monkeypatch.setattr(_sample_run.SampleRun, "add", seen)
+    monkeypatch.setattr(_sample_run, "_MOST_IN_INT32", 50)
+    found = case.count(engine=engine)
+    assert set(kinds) == {np.dtype(np.int64)}
+    for name in ("positives_accepted", "negatives_accepted", "pooled_positives", "pooled_negatives"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))

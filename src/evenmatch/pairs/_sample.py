@@ -124,6 +124,8 @@ def _run_tasks(
         with lock:
             run.add(tally)
 
+    for direction in run.directions:
+        _ = direction.vectors  # once, not by every thread for itself
     with one_blas_thread(), ThreadPoolExecutor(threads, thread_name_prefix="evenmatch") as pool:
         jobs = [pool.submit(work) for _ in range(threads)]
         try:

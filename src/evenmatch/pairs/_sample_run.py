@@ -18,6 +18,7 @@ from evenmatch.pairs._scores import scores_between
 
 __all__ = ["SampleRun"]
 
+_MOST_IN_INT32 = 2**31 - 1  # pairs of a class
 _TASK_ROWS = 256
 _POSITIVE_ROWS = 64
 _TILE_COLS = 1024
@@ -99,14 +100,16 @@ class SampleRun:
         n_knots = self.knots.size + 1
         self.anchors_drawn = any((each.sizes < each.anchors.sizes).any() for each in self.directions)
         self.positives_drawn = bool((self.positives_counted < self.positives).any())
-        self.table_pos = np.zeros((n_classes, width), np.int32)
-        self.table_neg = [np.zeros((n_classes, width), np.int32) for _ in self.directions]
-        self.knot_tables = [np.zeros((REPLICATES, n_classes, n_knots), np.int32) for _ in self.directions]
+        most = max(self.positives_counted.max(), *(each.counted.sum(axis=0).max() for each in self.directions))
+        kind = np.int32 if most <= _MOST_IN_INT32 else np.int64
+        self.table_pos = np.zeros((n_classes, width), kind)
+        self.table_neg = [np.zeros((n_classes, width), kind) for _ in self.directions]
+        self.knot_tables = [np.zeros((REPLICATES, n_classes, n_knots), kind) for _ in self.directions]
         self.part_tables = [
-            np.zeros((ANCHOR_PARTS if self.anchors_drawn else 0, n_classes, n_knots), np.int32) for _ in self.directions
+            np.zeros((ANCHOR_PARTS if self.anchors_drawn else 0, n_classes, n_knots), kind) for _ in self.directions
         ]
-        self.knot_positive = np.zeros((n_classes, n_knots), np.int32)
-        self.half_positive = np.zeros((2, n_classes if self.positives_drawn else 0, n_knots), np.int32)
+        self.knot_positive = np.zeros((n_classes, n_knots), kind)
+        self.half_positive = np.zeros((2, n_classes if self.positives_drawn else 0, n_knots), kind)
         self.pooled_neg = np.zeros((len(self.directions), REPLICATES, size), np.int64)
         self.pooled_pos = np.zeros(size, np.int64)
         # whole-number weights, so that sums do not depend on their order
