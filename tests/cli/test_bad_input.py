@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import pickle
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -199,3 +201,16 @@ def test_an_interrupt_after_a_file_was_written_does_not_deny_it(tmp_path, monkey
     assert main(["audit", *arguments, "--save", "run.audit", "--html", "report.html"]) == 130
     assert capfd.readouterr().err == "interrupted\n"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["e.npz", "run.audit"]
+
+
+def test_a_fault_of_our_own_is_no_failed_check():
+    code = (
+        "import sys, evenmatch.cli as cli, evenmatch.embeddings as e\n"
+        "e.load = lambda *a, **k: 1 / 0\n"
+        "import evenmatch; evenmatch.load = e.load\n"
+        "sys.argv = ['evenmatch', 'audit', 'e.npz']; cli.main()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 3
+    assert "ZeroDivisionError" in done.stderr
+    assert done.stderr.endswith("this is a fault of evenmatch; please report it with the lines above\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from typing import Any
 
 import typer
@@ -21,7 +22,8 @@ _CommandError: type[Exception] = typer.BadParameter.__mro__[2]
 app = typer.Typer(
     name="evenmatch",
     help="One match threshold that holds for every class: measure it, calibrate it, ship it, watch it.",
-    epilog="Exit codes: 0 done, 1 a check failed, 2 the input cannot be used (a line on stderr says what to do).",
+    epilog="Exit codes: 0 done, 1 a check failed, 2 the input cannot be used (a line on stderr says what to do), "
+    "3 a fault of evenmatch.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
@@ -56,11 +58,16 @@ def _options(
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the program and return its exit code."""
-    code = _run(arguments)
-    if arguments is None:
-        sys.exit(code)
-    return code
+    """Run the program and return its exit code; without arguments, those of the process, which then ends."""
+    if arguments is not None:
+        return _run(arguments)
+    try:
+        code = _run(None)
+    except Exception:  # Python's own exit code would be 1, that of a failed check
+        traceback.print_exc()
+        typer.echo("this is a fault of evenmatch; please report it with the lines above", err=True)
+        code = 3
+    sys.exit(code)
 
 
 def _run(arguments: list[str] | None) -> int:
