@@ -5,7 +5,7 @@ BIN := .venv/bin
 CORE := .venv-core/bin
 PIP_FLAGS := --quiet --disable-pip-version-check
 
-.PHONY: demo test test-all browser lint docs bench study study-quick clean
+.PHONY: demo test test-all browser lint docs bench study study-quick study-turned clean
 
 .venv/core: pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -66,6 +66,12 @@ STUDY := runs/study-tcm
 study: .venv/train
 	$(BIN)/python studies/tcm/run.py --out $(STUDY)
 	$(BIN)/python studies/tcm/tables.py --folder $(STUDY)
+
+# Omniglot with training and test alphabets exchanged; needs EVENMATCH_DATA.
+study-turned: export EVENMATCH_STUDY := studies/tcm/turned.yaml
+study-turned: .venv/train
+	$(BIN)/python studies/tcm/run.py --stages select judge --out $(STUDY)-turned
+	$(BIN)/python studies/tcm/tables.py --folder $(STUDY)-turned
 
 study-quick: .venv/train
 	$(BIN)/python studies/tcm/run.py --quick --out $(STUDY)-quick
