@@ -134,7 +134,8 @@ def window_start(problem: Problem, width: int) -> int:
 
 def can_count_directly(ladder: Ladder, tally: Tally) -> bool:
     """Whether a problem is one of those that ``_ptx`` counts; whether the device does so is another question."""
-    return tally.table.element_size() == 4 and tally.table.shape[1] < 2**31 and not ladder.splits.size
+    addressed = max(tally.table.shape[1], tally.groups.shape[2]) < 2**31
+    return tally.table.element_size() == 4 and addressed and not ladder.splits.size
 
 
 def launch(
