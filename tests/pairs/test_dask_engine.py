@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ import evenmatch as em  # noqa: E402
 from evenmatch.embeddings import EmbeddingSet  # noqa: E402
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError, MissingExtraError  # noqa: E402
 from evenmatch.pairs import ENGINES, CpuEngine, DaskEngine, PairCounts, _dask_run, _dask_worker, _parts, count_pairs  # noqa: E402
+from evenmatch.pairs._cuda import _devices  # noqa: E402
 from evenmatch.pairs._parts import BlockGrid  # noqa: E402
 
 
@@ -224,12 +226,28 @@ def test_a_worker_that_sees_a_gpu_uses_the_gpu_engine(client, monkeypatch):
         return CpuEngine(threads=1)
 
     monkeypatch.setitem(ENGINES, "cuda", cuda)
-    monkeypatch.setattr(_dask_worker, "_sees_gpu", lambda: False)
+    monkeypatch.setattr(_dask_worker, "gpu_visible", lambda: False)
     expected = count_pairs(data(), engine="dask")
     assert not used
-    monkeypatch.setattr(_dask_worker, "_sees_gpu", lambda: True)
+    monkeypatch.setattr(_dask_worker, "gpu_visible", lambda: True)
     assert_same(count_pairs(data(), engine="dask"), expected)
     assert set(used) == {"exact"}
+
+
+@pytest.mark.parametrize("missing", ["torch", "a GPU of 2020 or newer"])
+def test_a_worker_whose_gpu_is_of_no_use_counts_on_its_cpu(client, monkeypatch, missing):
+    monkeypatch.setattr(_devices, "_DRIVER_FILES", ("/dev/null",))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = importlib.util.find_spec
+    absent = ("torch",) if missing == "torch" else ()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else found("json"))
+    monkeypatch.setattr(_devices, "_usable", list)
+
+    def cuda(**settings: Any) -> Any:
+        raise AssertionError("the engine 'cuda' was made")
+
+    monkeypatch.setitem(ENGINES, "cuda", cuda)
+    assert_same(count_pairs(data(300, 9), engine="dask"), count_pairs(data(300, 9)))
 
 
 def test_an_engine_that_does_not_say_the_best_of_references_is_not_trusted(client, monkeypatch):
@@ -382,8 +400,6 @@ def test_the_scheduler_that_is_named_is_used(dask_client):
 
 
 def test_without_dask_a_line_names_the_pip_command(monkeypatch):
-    import importlib.util
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "evenmatch\[cluster\]"'):
         count_pairs(data(300, 9), engine="dask")

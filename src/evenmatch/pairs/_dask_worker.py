@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import threading
 import time
@@ -11,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +19,7 @@ from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import EvenmatchError
 from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
+from evenmatch.pairs._cuda import gpu_visible
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
 from evenmatch.pairs._problem import Problem
@@ -133,13 +132,9 @@ def merge_parts(several: list[PartCounts]) -> PartCounts:
 def _engine(precision: str) -> Callable[..., PairCounts]:
     from evenmatch.pairs._run import ENGINES
 
-    if "cuda" in ENGINES and _sees_gpu():
+    if gpu_visible():
         return ENGINES["cuda"](precision=precision)
     return ENGINES["cpu"](precision=precision, threads=1)
-
-
-def _sees_gpu() -> bool:
-    return Path("/dev/nvidiactl").exists() and os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
 
 
 def without_labels(source: EmbeddingSet, vectors: Any) -> EmbeddingSet:
