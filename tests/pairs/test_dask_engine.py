@@ -170,6 +170,40 @@ def test_an_interrupt_cancels_what_is_left_and_the_cluster_goes_on(client):
     assert_same(count_pairs(data(), engine="dask"), count_pairs(data()))
 
 
+def test_where_one_worker_does_not_see_the_file_the_others_forget_the_job(client, monkeypatch):
+    samples, limits, real = data(300, 9), blas_limits(), _dask_worker.Host.setup
+
+    def setup(self: Any, worker: Any) -> None:
+        if worker.name == 1:
+            raise InputError("x.npy cannot be read here")
+        real(self, worker)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_dask_worker.Host, "setup", setup)
+        with pytest.raises(InputError, match=r"x\.npy cannot be read here"):
+            count_pairs(samples, engine="dask")
+    assert quiet_after(client)
+    assert blas_limits() == limits
+    assert_same(count_pairs(samples, engine="dask"), count_pairs(samples))
+
+
+def test_an_interrupt_while_the_job_is_handed_out_takes_it_away_again(client, monkeypatch):
+    limits, real = blas_limits(), _dask_worker.Host.setup
+
+    def slow(self: Any, worker: Any) -> None:
+        if worker.name == 0:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.5)
+        real(self, worker)
+
+    monkeypatch.setattr(_dask_worker.Host, "setup", slow)
+    with pytest.raises(KeyboardInterrupt):
+        count_pairs(data(300, 9), engine="dask")
+    monkeypatch.undo()
+    assert quiet_after(client)
+    assert blas_limits() == limits
+
+
 def test_a_task_stops_soon_after_its_run(client, monkeypatch):
     """A task takes up to a minute, but looks several times a second whether anybody waits for it."""
     started, order = threading.Event(), []
