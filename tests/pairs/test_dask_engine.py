@@ -204,6 +204,28 @@ def test_an_interrupt_while_the_job_is_handed_out_takes_it_away_again(client, mo
     assert blas_limits() == limits
 
 
+@pytest.mark.slow
+def test_a_worker_that_joins_later_and_does_not_see_the_file_names_it(planned, tmp_path):
+    x, codes = clusters(5000, 200, 12)
+    np.save(tmp_path / "x.npy", x)
+    samples = em.load(tmp_path / "x.npy", labels=codes)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        client.as_current(),
+    ):
+
+        def join(share: float) -> None:
+            if not (tmp_path / "moved.npy").exists():
+                (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+                cluster.scale(2)
+                client.wait_for_workers(2)
+
+        with pytest.raises(InputError, match=r"x\.npy cannot be read here \(No such file"):
+            count_pairs(samples, engine="dask", progress=join)
+    assert len(planned[0].parts) > 1
+
+
 def test_a_task_stops_soon_after_its_run(client, monkeypatch):
     """A task takes up to a minute, but looks several times a second whether anybody waits for it."""
     started, order = threading.Event(), []

@@ -50,6 +50,7 @@ class Host(WorkerPlugin):
     """Gives every worker the job, those too that join or come back later, and takes it away at the end."""
 
     _jobs: ClassVar[dict[str, tuple[Job, int]]] = {}  # by name, with the number of workers in this process
+    _refused: ClassVar[dict[str, Exception]] = {}  # by name, why this process could not take the job
     _tasks: ClassVar[Counter[str]] = Counter()  # that are being done in this process, by the name of their job
     _lock = threading.Lock()
     _blas: ClassVar[Any] = None
@@ -64,18 +65,28 @@ class Host(WorkerPlugin):
         with Host._lock:
             job, users = Host._jobs.get(self.name, (None, 0))
             if job is None:
-                job = pickle.loads(self._payload)
-                for side in (job.problem.rows, job.problem.cols):
-                    side.source.vectors[:1]  # is the file here?
+                try:
+                    job = self._unpacked()
+                except Exception as error:
+                    # a worker that joins later is not asked how this went, and gets tasks all the same
+                    Host._refused[self.name] = error
+                    raise
             if not Host._holders:  # held by this thread, the worker's event loop, from the first job to the last
                 Host._blas = one_blas_thread()
                 Host._blas.__enter__()
             Host._holders += 1
             Host._jobs[self.name] = job, users + 1
 
+    def _unpacked(self) -> Job:
+        job = pickle.loads(self._payload)
+        for side in (job.problem.rows, job.problem.cols):
+            side.source.vectors[:1]  # is the file here?
+        return job
+
     async def teardown(self, worker: Any) -> None:  # noqa: ARG002
         """Stop tasks that are being done for the job, and forget it."""
         with Host._lock:
+            Host._refused.pop(self.name, None)
             if self.name not in Host._jobs:
                 return
             job, users = Host._jobs.pop(self.name)
@@ -97,6 +108,8 @@ class Host(WorkerPlugin):
         """The job of this process, while a task of it is done."""
         with cls._lock:
             if name not in cls._jobs:
+                if name in cls._refused:
+                    raise cls._refused[name]
                 raise EvenmatchError(f"internal error: this worker was not given the job {name}; please report it")
             job = cls._jobs[name][0]
             cls._tasks[name] += 1
