@@ -425,13 +425,17 @@ def test_a_damaged_checkpoint_is_refused_by_name(client, tmp_path, harm):
         count_pairs(data(), engine=DaskEngine(checkpoint=tmp_path, resume=True))
 
 
-def test_settings_that_contradict_each_other_are_refused():
+def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(InputError, match="give either scheduler or workers"):
         DaskEngine(scheduler="tcp://x:1", workers=2)
     with pytest.raises(InputError, match="give checkpoint too"):
         DaskEngine(resume=True)
     with pytest.raises(InputError, match="workers is 0"):
         DaskEngine(workers=0)
+    with pytest.raises(InputError, match="precision 'Fast' is unknown to the engine 'dask'; use 'exact' or 'fast'"):
+        DaskEngine(precision="Fast")
+    with pytest.raises(InputError, match="threads is 0; give 1 or more"):
+        DaskEngine(threads=0)
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
