@@ -393,6 +393,17 @@ def test_a_finished_pass_does_not_stand_in_the_way_of_another_over_the_same_data
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_finished_pass_is_neither_counted_again_nor_written_again(client, tmp_path, counted):
+    engine = DaskEngine(checkpoint=tmp_path)
+    counts = count_pairs(data(300, 9), engine=engine)
+    (path,) = tmp_path.iterdir()
+    kept = path.read_bytes()
+    counted.clear()
+    assert_same(count_pairs(data(300, 9), engine=engine), counts)
+    assert not counted
+    assert path.read_bytes() == kept
+
+
 def test_resuming_where_nothing_was_begun_begins(client, tmp_path):
     engine = DaskEngine(checkpoint=tmp_path / "new", resume=True)
     assert_same(count_pairs(data(300, 9), engine=engine), count_pairs(data(300, 9)))

@@ -41,7 +41,8 @@ class DaskEngine:
             this machine, started for the call and closed at its end.
         workers: processes of that cluster; by default one for each core at hand.
         checkpoint: a folder, seen by this process alone, that keeps what has been counted: finished tasks are collected
-            and the file is replaced whenever this has last taken less than a twentieth of the time since.
+            and the file is replaced whenever this has last taken less than a twentieth of the time since. A pass that
+            is finished there is not counted again.
         resume: continue from what the folder holds, if anything; tasks in it are not done again.
         precision: ``"exact"`` or ``"fast"``.
         threads: of each process of a local cluster; by default 1.

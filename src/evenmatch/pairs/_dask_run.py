@@ -50,7 +50,7 @@ def count_on_cluster(
     checkpoint, grid, done = None, None, None
     if engine.checkpoint is not None:
         checkpoint = Checkpoint.of(Path(engine.checkpoint), problem, ladder, engine.precision)
-        if engine.resume:
+        if engine.resume or checkpoint.finished:
             grid, done = checkpoint.load() or (None, None)
         if grid is None:
             checkpoint.require_free()
