@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 __all__ = [
     "ArtefactError",
     "CheckFailed",
@@ -39,3 +41,8 @@ class MissingExtraError(EvenmatchError, ImportError):
         super().__init__(f'{purpose} needs {package}, which is not installed; run: pip install "evenmatch[{extra}]"')
         self.package = package
         self.extra = extra
+        self._purpose = purpose
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as what it was made of, since the message alone does not make another."""
+        return type(self), (self.package, self.extra, self._purpose), vars(self)

@@ -9,7 +9,9 @@ import json
 import subprocess
 import sys
 import threading
+from dataclasses import replace
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -25,7 +27,7 @@ import reference  # noqa: E402
 from evenmatch.cli import main  # noqa: E402
 from evenmatch.errors import InputError, MissingExtraError  # noqa: E402
 from evenmatch.pairs import CpuEngine, CudaEngine, PairCounts  # noqa: E402
-from evenmatch.pairs._cuda import _devices, _launch, _run, _tally  # noqa: E402
+from evenmatch.pairs._cuda import _devices, _launch, _run, _tally, _triton  # noqa: E402
 from evenmatch.pairs._cuda._blocks import bytes_per_row, split  # noqa: E402
 from evenmatch.pairs._cuda._triton import INTERPRETED  # noqa: E402
 from evenmatch.pairs._ladder import Ladder  # noqa: E402
@@ -98,6 +100,73 @@ def test_devices_share_the_tiles_and_their_counts_add_up(monkeypatch):
     assert len(counted) == 2
     assert min(counted) > 0
     assert sum(counted) == case.n_pairs
+
+
+@pytest.mark.parametrize("order", [slice(None), slice(None, None, -1)])
+def test_unlike_gpus_get_a_shape_that_each_has_room_for(monkeypatch, order):
+    gpus = {"h200": (9, 0, 132), "a100": (8, 0, 108), "rtx3060": (8, 6, 28)}
+
+    def properties(device: str) -> Any:
+        return SimpleNamespace(**dict(zip(("major", "minor", "multi_processor_count"), gpus[device], strict=True)))
+
+    monkeypatch.setattr(torch.cuda, "get_device_properties", lambda device: properties(device.name))
+    h200, a100, rtx3060 = (SimpleNamespace(type="cuda", name=name) for name in gpus)
+    for parts in (1, 3):
+        shape = {gpu.name: _launch.shape_for(gpu, parts) for gpu in (h200, a100, rtx3060)}
+        own = {"programs": 264}  # enough for the largest of them
+        assert _launch.shape_for_all([h200, a100][order], parts) == replace(shape["a100"], **own)
+        assert _launch.shape_for_all([h200, rtx3060, a100][order], parts) == replace(shape["rtx3060"], **own)
+        assert _launch.shape_for_all([h200], parts) == shape["h200"]
+
+
+@pytest.mark.parametrize("works", [(True, False), (False, True), (True, True)])
+def test_where_one_device_does_not_count_directly_none_does(monkeypatch, works):
+    passes, answers = [], dict(zip(("cuda:0", "cuda:1"), works, strict=True))
+    problem = Problem.build(*exact_case(False).sets)
+
+    def started(*arguments: Any, direct: bool) -> Any:
+        passes.append(direct)
+        raise KeyboardInterrupt
+
+    shape = _launch.shape_for(torch.device("cpu"), 3)
+    monkeypatch.setattr(_run, "shape_for_all", lambda devices, parts: shape)
+    monkeypatch.setattr(_run, "_direct_works", lambda device, precision, groups, shape: answers[device])
+    monkeypatch.setattr(_run, "Pass", started)
+    with pytest.raises(KeyboardInterrupt):
+        _run.count_cuda(
+            problem, Ladder.build(problem.grid, np.array([20_000])), devices=[torch.device(name) for name in answers]
+        )
+    assert passes == [all(works)]
+
+
+@pytest.mark.skipif(not INTERPRETED, reason="takes 4 GB of device memory")
+@pytest.mark.parametrize("metric", ["cosine", "euclidean"])
+def test_parts_of_a_block_may_lie_further_apart_than_int32_counts(tmp_path, monkeypatch, metric):
+    """The third part of 2.1 to 4.2 million × 512 numbers begins beyond 2³¹; here the file between them is sparse."""
+    case = Case(*clusters(200, 20, dim=16))
+    options: dict[str, Any] = {"metric": metric, "far": (), "thresholds": (0.2,) if metric == "cosine" else (-1.0,)}
+    expected = case.count(engine="cuda", **options)
+    apart = 2**30
+    first = 2 * apart  # an offset that wraps leads to zeros before it
+    numbers = np.memmap(tmp_path / "parts", np.float32, "w+", shape=(4 * apart + 2**16,))
+    kernel, launches = _triton.count_tiles, []
+
+    def far(parts: Any) -> Any:
+        for i, part in enumerate(parts.numpy()):
+            numbers[first + i * apart :][: part.size] = part.ravel()
+        return torch.from_numpy(numbers[first:][: parts[0].numel()])
+
+    class Far:
+        def __getitem__(self, grid: Any) -> Any:
+            def count(left: Any, right: Any, left_part: int, right_part: int, *more: Any, **constants: Any) -> None:
+                launches.append(constants["PARTS"])
+                kernel[grid](far(left), far(right), apart, apart, *more, **constants)
+
+            return count
+
+    monkeypatch.setattr(_triton, "count_tiles", Far())
+    assert_same(case.count(engine="cuda", **options), expected)
+    assert set(launches) == {3}
 
 
 def test_memory_that_runs_out_makes_blocks_smaller_and_loses_nothing(monkeypatch):

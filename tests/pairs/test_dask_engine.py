@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import signal
@@ -24,6 +25,7 @@ import evenmatch as em  # noqa: E402
 from evenmatch.embeddings import EmbeddingSet  # noqa: E402
 from evenmatch.errors import ArtefactError, EvenmatchError, InputError, MissingExtraError  # noqa: E402
 from evenmatch.pairs import ENGINES, CpuEngine, DaskEngine, PairCounts, _dask_run, _dask_worker, _parts, count_pairs  # noqa: E402
+from evenmatch.pairs._cuda import _devices  # noqa: E402
 from evenmatch.pairs._parts import BlockGrid  # noqa: E402
 
 
@@ -168,6 +170,62 @@ def test_an_interrupt_cancels_what_is_left_and_the_cluster_goes_on(client):
     assert_same(count_pairs(data(), engine="dask"), count_pairs(data()))
 
 
+def test_where_one_worker_does_not_see_the_file_the_others_forget_the_job(client, monkeypatch):
+    samples, limits, real = data(300, 9), blas_limits(), _dask_worker.Host.setup
+
+    def setup(self: Any, worker: Any) -> None:
+        if worker.name == 1:
+            raise InputError("x.npy cannot be read here")
+        real(self, worker)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_dask_worker.Host, "setup", setup)
+        with pytest.raises(InputError, match=r"x\.npy cannot be read here"):
+            count_pairs(samples, engine="dask")
+    assert quiet_after(client)
+    assert blas_limits() == limits
+    assert_same(count_pairs(samples, engine="dask"), count_pairs(samples))
+
+
+def test_an_interrupt_while_the_job_is_handed_out_takes_it_away_again(client, monkeypatch):
+    limits, real = blas_limits(), _dask_worker.Host.setup
+
+    def slow(self: Any, worker: Any) -> None:
+        if worker.name == 0:
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            time.sleep(0.5)
+        real(self, worker)
+
+    monkeypatch.setattr(_dask_worker.Host, "setup", slow)
+    with pytest.raises(KeyboardInterrupt):
+        count_pairs(data(300, 9), engine="dask")
+    monkeypatch.undo()
+    assert quiet_after(client)
+    assert blas_limits() == limits
+
+
+@pytest.mark.slow
+def test_a_worker_that_joins_later_and_does_not_see_the_file_names_it(planned, tmp_path):
+    x, codes = clusters(5000, 200, 12)
+    np.save(tmp_path / "x.npy", x)
+    samples = em.load(tmp_path / "x.npy", labels=codes)
+    with (
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=":0") as cluster,
+        distributed.Client(cluster, set_as_default=False) as client,
+        client.as_current(),
+    ):
+
+        def join(share: float) -> None:
+            if not (tmp_path / "moved.npy").exists():
+                (tmp_path / "x.npy").rename(tmp_path / "moved.npy")
+                cluster.scale(2)
+                client.wait_for_workers(2)
+
+        with pytest.raises(InputError, match=r"x\.npy cannot be read here \(No such file"):
+            count_pairs(samples, engine="dask", progress=join)
+    assert len(planned[0].parts) > 1
+
+
 def test_a_task_stops_soon_after_its_run(client, monkeypatch):
     """A task takes up to a minute, but looks several times a second whether anybody waits for it."""
     started, order = threading.Event(), []
@@ -224,12 +282,28 @@ def test_a_worker_that_sees_a_gpu_uses_the_gpu_engine(client, monkeypatch):
         return CpuEngine(threads=1)
 
     monkeypatch.setitem(ENGINES, "cuda", cuda)
-    monkeypatch.setattr(_dask_worker, "_sees_gpu", lambda: False)
+    monkeypatch.setattr(_dask_worker, "gpu_visible", lambda: False)
     expected = count_pairs(data(), engine="dask")
     assert not used
-    monkeypatch.setattr(_dask_worker, "_sees_gpu", lambda: True)
+    monkeypatch.setattr(_dask_worker, "gpu_visible", lambda: True)
     assert_same(count_pairs(data(), engine="dask"), expected)
     assert set(used) == {"exact"}
+
+
+@pytest.mark.parametrize("missing", ["torch", "a GPU of 2020 or newer"])
+def test_a_worker_whose_gpu_is_of_no_use_counts_on_its_cpu(client, monkeypatch, missing):
+    monkeypatch.setattr(_devices, "_DRIVER_FILES", ("/dev/null",))
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    found = importlib.util.find_spec
+    absent = ("torch",) if missing == "torch" else ()
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name in absent else found("json"))
+    monkeypatch.setattr(_devices, "_usable", list)
+
+    def cuda(**settings: Any) -> Any:
+        raise AssertionError("the engine 'cuda' was made")
+
+    monkeypatch.setitem(ENGINES, "cuda", cuda)
+    assert_same(count_pairs(data(300, 9), engine="dask"), count_pairs(data(300, 9)))
 
 
 def test_an_engine_that_does_not_say_the_best_of_references_is_not_trusted(client, monkeypatch):
@@ -319,6 +393,17 @@ def test_a_finished_pass_does_not_stand_in_the_way_of_another_over_the_same_data
     assert len(list(tmp_path.iterdir())) == 2
 
 
+def test_a_finished_pass_is_neither_counted_again_nor_written_again(client, tmp_path, counted):
+    engine = DaskEngine(checkpoint=tmp_path)
+    counts = count_pairs(data(300, 9), engine=engine)
+    (path,) = tmp_path.iterdir()
+    kept = path.read_bytes()
+    counted.clear()
+    assert_same(count_pairs(data(300, 9), engine=engine), counts)
+    assert not counted
+    assert path.read_bytes() == kept
+
+
 def test_resuming_where_nothing_was_begun_begins(client, tmp_path):
     engine = DaskEngine(checkpoint=tmp_path / "new", resume=True)
     assert_same(count_pairs(data(300, 9), engine=engine), count_pairs(data(300, 9)))
@@ -351,13 +436,17 @@ def test_a_damaged_checkpoint_is_refused_by_name(client, tmp_path, harm):
         count_pairs(data(), engine=DaskEngine(checkpoint=tmp_path, resume=True))
 
 
-def test_settings_that_contradict_each_other_are_refused():
+def test_settings_that_make_no_sense_are_refused():
     with pytest.raises(InputError, match="give either scheduler or workers"):
         DaskEngine(scheduler="tcp://x:1", workers=2)
     with pytest.raises(InputError, match="give checkpoint too"):
         DaskEngine(resume=True)
     with pytest.raises(InputError, match="workers is 0"):
         DaskEngine(workers=0)
+    with pytest.raises(InputError, match="precision 'Fast' is unknown to the engine 'dask'; use 'exact' or 'fast'"):
+        DaskEngine(precision="Fast")
+    with pytest.raises(InputError, match="threads is 0; give 1 or more"):
+        DaskEngine(threads=0)
 
 
 def test_a_scheduler_that_does_not_answer_is_said_in_a_line(monkeypatch):
@@ -382,8 +471,6 @@ def test_the_scheduler_that_is_named_is_used(dask_client):
 
 
 def test_without_dask_a_line_names_the_pip_command(monkeypatch):
-    import importlib.util
-
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(MissingExtraError, match=r'pip install "evenmatch\[cluster\]"'):
         count_pairs(data(300, 9), engine="dask")

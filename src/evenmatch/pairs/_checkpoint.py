@@ -52,6 +52,11 @@ class Checkpoint:
         """The file."""
         return self.folder / f"pass-{self.run[:16]}.npz"
 
+    @property
+    def finished(self) -> bool:
+        """Whether the file holds all counts of this pass."""
+        return self.path.exists() and not _facts(self.path)["left"]
+
     def require_free(self) -> None:
         """Refuse to start where there is something to continue.
 

@@ -41,14 +41,15 @@ class DaskEngine:
             this machine, started for the call and closed at its end.
         workers: processes of that cluster; by default one for each core at hand.
         checkpoint: a folder, seen by this process alone, that keeps what has been counted: finished tasks are collected
-            and the file is replaced whenever this has last taken less than a twentieth of the time since.
+            and the file is replaced whenever this has last taken less than a twentieth of the time since. A pass that
+            is finished there is not counted again.
         resume: continue from what the folder holds, if anything; tasks in it are not done again.
-        precision: ``"exact"``, or what the workers' engine knows.
+        precision: ``"exact"`` or ``"fast"``.
         threads: of each process of a local cluster; by default 1.
 
     Raises:
         MissingExtraError: Dask is not installed.
-        InputError: settings that contradict each other.
+        InputError: unknown precision, a number below 1, or settings that contradict each other.
 
     Examples:
         >>> DaskEngine(workers=4).workers
@@ -66,6 +67,10 @@ class DaskEngine:
     def __post_init__(self) -> None:
         if importlib.util.find_spec("distributed") is None:
             raise MissingExtraError("dask.distributed", "cluster", "engine 'dask'")
+        if self.precision not in ("exact", "fast"):
+            raise InputError(f"precision {self.precision!r} is unknown to the engine 'dask'; use 'exact' or 'fast'")
+        if self.threads is not None and self.threads < 1:
+            raise InputError(f"threads is {self.threads}; give 1 or more, or leave it out for 1")
         if self.workers is not None and self.workers < 1:
             raise InputError(f"workers is {self.workers}; give 1 or more, or leave it out for one a core")
         if self.scheduler is not None and self.workers is not None:

@@ -7,6 +7,7 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -49,7 +50,7 @@ def count_on_cluster(
     checkpoint, grid, done = None, None, None
     if engine.checkpoint is not None:
         checkpoint = Checkpoint.of(Path(engine.checkpoint), problem, ladder, engine.precision)
-        if engine.resume:
+        if engine.resume or checkpoint.finished:
             grid, done = checkpoint.load() or (None, None)
         if grid is None:
             checkpoint.require_free()
@@ -64,9 +65,11 @@ def count_on_cluster(
             grid = BlockGrid.plan(problem, ladder, sum(threads.values()))
         job = Job(_travelling(problem), ladder, grid, engine.precision)
         name = f"evenmatch-{uuid.uuid4().hex[:12]}"
-        client.register_plugin(Host(name, job), name=name)
         run = _Run(client, name, grid, done, checkpoint, progress)
         try:
+            # in a thread that an interrupt waits for: what is still on its way cannot be taken back
+            with ThreadPoolExecutor(1) as registering:
+                registering.submit(client.register_plugin, Host(name, job), name=name).result()
             total = run.count()
         finally:
             run.cancel()

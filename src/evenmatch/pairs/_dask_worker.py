@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import pickle
 import threading
 import time
@@ -11,7 +10,6 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
@@ -21,6 +19,7 @@ from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import EvenmatchError
 from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
+from evenmatch.pairs._cuda import gpu_visible
 from evenmatch.pairs._ladder import Ladder
 from evenmatch.pairs._parts import BlockGrid, PartCounts, count_part, merged
 from evenmatch.pairs._problem import Problem
@@ -51,6 +50,7 @@ class Host(WorkerPlugin):
     """Gives every worker the job, those too that join or come back later, and takes it away at the end."""
 
     _jobs: ClassVar[dict[str, tuple[Job, int]]] = {}  # by name, with the number of workers in this process
+    _refused: ClassVar[dict[str, Exception]] = {}  # by name, why this process could not take the job
     _tasks: ClassVar[Counter[str]] = Counter()  # that are being done in this process, by the name of their job
     _lock = threading.Lock()
     _blas: ClassVar[Any] = None
@@ -65,18 +65,28 @@ class Host(WorkerPlugin):
         with Host._lock:
             job, users = Host._jobs.get(self.name, (None, 0))
             if job is None:
-                job = pickle.loads(self._payload)
-                for side in (job.problem.rows, job.problem.cols):
-                    side.source.vectors[:1]  # is the file here?
+                try:
+                    job = self._unpacked()
+                except Exception as error:
+                    # a worker that joins later is not asked how this went, and gets tasks all the same
+                    Host._refused[self.name] = error
+                    raise
             if not Host._holders:  # held by this thread, the worker's event loop, from the first job to the last
                 Host._blas = one_blas_thread()
                 Host._blas.__enter__()
             Host._holders += 1
             Host._jobs[self.name] = job, users + 1
 
+    def _unpacked(self) -> Job:
+        job = pickle.loads(self._payload)
+        for side in (job.problem.rows, job.problem.cols):
+            side.source.vectors[:1]  # is the file here?
+        return job
+
     async def teardown(self, worker: Any) -> None:  # noqa: ARG002
         """Stop tasks that are being done for the job, and forget it."""
         with Host._lock:
+            Host._refused.pop(self.name, None)
             if self.name not in Host._jobs:
                 return
             job, users = Host._jobs.pop(self.name)
@@ -98,6 +108,8 @@ class Host(WorkerPlugin):
         """The job of this process, while a task of it is done."""
         with cls._lock:
             if name not in cls._jobs:
+                if name in cls._refused:
+                    raise cls._refused[name]
                 raise EvenmatchError(f"internal error: this worker was not given the job {name}; please report it")
             job = cls._jobs[name][0]
             cls._tasks[name] += 1
@@ -133,13 +145,9 @@ def merge_parts(several: list[PartCounts]) -> PartCounts:
 def _engine(precision: str) -> Callable[..., PairCounts]:
     from evenmatch.pairs._run import ENGINES
 
-    if "cuda" in ENGINES and _sees_gpu():
+    if gpu_visible():
         return ENGINES["cuda"](precision=precision)
     return ENGINES["cpu"](precision=precision, threads=1)
-
-
-def _sees_gpu() -> bool:
-    return Path("/dev/nvidiactl").exists() and os.environ.get("CUDA_VISIBLE_DEVICES", "all") not in ("", "-1")
 
 
 def without_labels(source: EmbeddingSet, vectors: Any) -> EmbeddingSet:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from evenmatch.pairs._problem import Problem
 if TYPE_CHECKING:
     import torch
 
-__all__ = ["Job", "Shape", "can_count_directly", "jobs", "launch", "shape_for", "window_start"]
+__all__ = ["Job", "Shape", "can_count_directly", "jobs", "launch", "shape_for", "shape_for_all", "window_start"]
 
 
 @dataclass(frozen=True)
@@ -71,6 +71,13 @@ def shape_for(device: torch.device, parts: int) -> Shape:
         128, 128, depth, span=16, warps=8, stages=stages, programs=programs, pairs=2**34, registers=registers,
         window=True,
     )  # fmt: skip
+
+
+def shape_for_all(devices: list[torch.device], parts: int) -> Shape:
+    """The shape of the device with the least shared memory, so that all take the same tiles."""
+    shapes = [shape_for(device, parts) for device in devices]
+    least = min(shapes, key=lambda shape: (shape.rows * shape.cols, shape.pairs))
+    return replace(least, programs=max(shape.programs for shape in shapes))
 
 
 @dataclass(frozen=True, eq=False)
@@ -134,7 +141,8 @@ def window_start(problem: Problem, width: int) -> int:
 
 def can_count_directly(ladder: Ladder, tally: Tally) -> bool:
     """Whether a problem is one of those that ``_ptx`` counts; whether the device does so is another question."""
-    return tally.table.element_size() == 4 and tally.table.shape[1] < 2**31 and not ladder.splits.size
+    addressed = max(tally.table.shape[1], tally.groups.shape[2]) < 2**31
+    return tally.table.element_size() == 4 and addressed and not ladder.splits.size
 
 
 def launch(

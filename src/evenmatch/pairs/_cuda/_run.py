@@ -21,7 +21,7 @@ from evenmatch.pairs._blas import one_blas_thread
 from evenmatch.pairs._counts import PairCounts
 from evenmatch.pairs._cpu import available_cores
 from evenmatch.pairs._cuda._blocks import Block, bytes_per_row, load_block
-from evenmatch.pairs._cuda._launch import Job, Shape, can_count_directly, jobs, launch, shape_for, window_start
+from evenmatch.pairs._cuda._launch import Job, Shape, can_count_directly, jobs, launch, shape_for_all, window_start
 from evenmatch.pairs._cuda._ptx import WINDOW
 from evenmatch.pairs._cuda._tally import Tally, totals
 from evenmatch.pairs._ladder import Ladder
@@ -56,10 +56,11 @@ def count_cuda(
     Raises:
         InputError: the counters or the smallest blocks do not fit into device memory.
     """
-    shape, parts = shape_for(devices[0], PARTS[precision]), PARTS[precision]
+    shape, parts = shape_for_all(devices, PARTS[precision]), PARTS[precision]
     unit, largest = max(shape.rows, shape.cols), max(problem.rows.n, problem.cols.n)
     while True:
-        direct = _direct_works(str(devices[0]), precision, problem.group_names is not None)
+        groups = problem.group_names is not None
+        direct = all(_direct_works(str(device), precision, groups, shape) for device in devices)
         run = Pass(problem, ladder, devices, shape, parts, direct=direct)
         rows = min(block_rows or run.rows_that_fit(), largest)
         try:
@@ -85,8 +86,8 @@ def count_cuda(
 
 
 @lru_cache(maxsize=64)
-def _direct_works(device: str, precision: str, groups: bool = False) -> bool:
-    """Whether a device counts a small problem in its own instructions as it does in plain Triton."""
+def _direct_works(device: str, precision: str, groups: bool = False, shape: Shape | None = None) -> bool:
+    """Whether a device counts a small problem, in a shape or in its own, with PTX as it does in plain Triton."""
     if device == "cpu":
         return False
     rng = np.random.default_rng(0)
@@ -96,7 +97,7 @@ def _direct_works(device: str, precision: str, groups: bool = False) -> bool:
     ladder = Ladder.build(problem.grid, np.arange(20_000, 32_000, 100))
     counted = []
     try:
-        shape = shape_for(torch.device(device), PARTS[precision])
+        shape = shape or shape_for_all([torch.device(device)], PARTS[precision])
         if not shape.window:
             return False
         for direct in (True, False):

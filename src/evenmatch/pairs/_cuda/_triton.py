@@ -133,10 +133,10 @@ def _count(scores, same, valid, row_codes, col_codes, row_groups, col_groups, n_
         tl.atomic_add(of_row + slot, 1, mask=slot >= 0, sem="relaxed")
         tl.atomic_add(of_col + slot, 1, mask=slot >= 0, sem="relaxed")
     else:
-        tl.atomic_add(of_row + (slot + tl.where(same, cells, 0)), 1, mask=slot >= 0, sem="relaxed")
+        tl.atomic_add(of_row + (slot + tl.where(same, cells, 0).to(tl.int64)), 1, mask=slot >= 0, sem="relaxed")
         tl.atomic_add(of_col + slot, 1, mask=(slot >= 0) & (same == 0), sem="relaxed")
     if GROUPS:
-        cell = (row_groups[:, None] * n_groups + col_groups[None, :]) * width + slot
+        cell = (row_groups[:, None].to(tl.int64) * n_groups + col_groups[None, :]) * width + slot
         if not PURE:
             cell += tl.where(same, group_cells, 0)
         tl.atomic_add(group_table + cell, 1, mask=slot >= 0, sem="relaxed")
@@ -158,6 +158,8 @@ def count_tiles(left, right, left_part, right_part, row_codes, col_codes, row_gr
     beyond an edge: these are counted with ``PURE``, which needs no masks, and the others in a second launch.
     ``DIRECT`` counts them as `_ptx` does; thresholds within bins and int64 tables it cannot.
     """
+    # Triton takes a size below 2³¹ for int32, and twice that wraps
+    left_part, right_part = left_part.to(tl.int64), right_part.to(tl.int64)
     pooled += (tl.program_id(0) % copies).to(tl.int64) * (2 * size)
     group_table += (tl.program_id(0) % group_copies).to(tl.int64) * (2 * group_cells)
     window = window_start
