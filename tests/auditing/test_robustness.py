@@ -9,7 +9,7 @@ import pytest
 from audited import clusters
 
 import evenmatch as em
-from evenmatch.auditing._robustness import _disturbed
+from evenmatch.auditing._robustness import _disturbed, _mislabelled
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError
 
@@ -110,3 +110,12 @@ def test_groups_are_not_looked_at():
     found = em.robustness(grouped, disturbances={"outliers": [0.1]}, repeats=1)
     assert found.summary() == em.robustness(DATA, disturbances={"outliers": [0.1]}, repeats=1).summary()
     assert np.isnan(found.table["far_deviation"]).all()
+
+
+def test_wrong_labels_are_those_of_other_classes_in_proportion():
+    codes = np.repeat([0, 1, 2], [60_000, 30_000, 10_000])
+    wrong = _mislabelled(codes, np.arange(codes.size), np.random.default_rng(0))
+    assert not (wrong == codes).any()
+    assert np.mean(wrong[codes == 0] == 1) == pytest.approx(0.75, abs=0.01)
+    assert np.mean(wrong[codes == 1] == 0) == pytest.approx(6 / 7, abs=0.01)
+    assert np.mean(wrong[codes == 2] == 0) == pytest.approx(2 / 3, abs=0.02)

@@ -76,3 +76,19 @@ def test_what_is_wrong_is_said_with_the_file(table, capsys, column, value, said)
     error = capsys.readouterr().err
     assert said in error
     assert error.count("\n") == 1
+
+
+def test_an_option_that_is_no_rate_is_not_the_files_fault(table, capsys):
+    for options, said in (
+        (["--far", "2"], "--far: '2' is no list of rates"),
+        (["--confidence", "2"], "--confidence: 2 is"),
+    ):
+        assert main(["scores", "none.csv", *options]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_brackets_are_explained_where_only_far_has_one(table, capsys):
+    table["score"] += 5 * table["same"]
+    table.to_csv("pairs.csv", index=False)
+    assert main(["scores", "pairs.csv", "--far", "1e-2"]) == 0
+    assert "leaves out one fold at a time" in capsys.readouterr().out

@@ -130,3 +130,22 @@ def test_a_socket_is_refused(tmp_path, monkeypatch):
         bound.bind("door")
         with pytest.raises(InputError, match="door is neither a file nor a stream; pass the name of a file"):
             require_writable("door")
+
+
+def test_an_open_file_is_not_replaced(tmp_path):
+    """What /dev/stdout is when it is redirected: other output goes there, too."""
+    log = tmp_path / "log.txt"
+    with log.open("w") as file:
+        file.write("before")
+        file.flush()
+        for path in (f"/dev/fd/{file.fileno()}", f"/proc/self/fd/{file.fileno()}"):
+            with pytest.raises(InputError, match="which is open already; name that file itself"):
+                require_writable(path)
+            with pytest.raises(InputError, match="open already"), atomic_path(path) as temporary:
+                temporary.write_text("after")
+    assert log.read_text() == "before"
+
+
+def test_what_the_system_refuses_is_said_as_input(tmp_path):
+    with pytest.raises(InputError, match=r"cannot be written .* choose another path"):
+        require_writable(tmp_path / ("x" * 300))

@@ -225,10 +225,17 @@ def _disturbed(data: EmbeddingSet, name: str, level: float, rng: np.random.Gener
         vectors = vectors.copy()
         vectors[chosen] = _directions(vectors[chosen], rng)
         return EmbeddingSet.from_arrays(vectors, data.classes[codes])
+    return EmbeddingSet.from_arrays(vectors, data.classes[_mislabelled(codes, chosen, rng)])
+
+
+def _mislabelled(codes: np.ndarray, chosen: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Codes in which each of the chosen samples has that of a random sample of another class."""
+    ordered, sizes = np.sort(codes), np.bincount(codes)
+    starts, own = np.cumsum(sizes) - sizes, codes[chosen]
+    drawn = rng.integers(0, codes.size - sizes[own])
     wrong = codes.copy()
-    while (right := chosen[wrong[chosen] == codes[chosen]]).size:
-        wrong[right] = codes[rng.integers(0, data.n, right.size)]
-    return EmbeddingSet.from_arrays(vectors, data.classes[wrong])
+    wrong[chosen] = ordered[drawn + np.where(drawn >= starts[own], sizes[own], 0)]  # past the class's own samples
+    return wrong
 
 
 def _directions(vectors: np.ndarray, rng: np.random.Generator) -> np.ndarray:

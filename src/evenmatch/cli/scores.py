@@ -37,6 +37,10 @@ def scores(
     """
     limits = parse_limits(fail_above or [], ["eer", "frr"])
     rates = numbers(far, "--far")
+    if not rates or not all(0 <= rate <= 1 for rate in rates):
+        raise typer.BadParameter(f"{far!r} is no list of rates from 0 to 1; write it as 1e-2,1e-3", param_hint="--far")
+    if not 0 < confidence < 1:
+        raise typer.BadParameter(f"{confidence:g} is not between 0 and 1", param_hint="--confidence")
 
     import evenmatch as em
     from evenmatch.embeddings import load_scores

@@ -23,11 +23,11 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
     """Yield a temporary path beside `path`; on leaving, what was written there becomes `path` in one step.
 
     path: the file to write. Its folder must exist; a file that is already there is replaced. Links are followed. Into
-        a character device or a pipe (`/dev/null`, `/dev/stdout`) the whole content is copied on leaving.
+        a character device or a pipe (`/dev/null`, `/dev/stdout` of a terminal) the whole content is copied on leaving.
 
     The temporary name ends in the same suffix, so writers that look at it do the right thing. If the body raises
     anything, Ctrl-C included, the temporary file is removed and a former `path` is left as it was. Raises `InputError`
-    if the folder is missing or not writable, if `path` is a folder, a disk or a socket, or if the volume is full.
+    if the folder is missing or not writable, if `path` is a folder, a disk, a socket or a link to an open file, or if the volume is full.
 
     Examples:
         >>> import tempfile
@@ -74,6 +74,13 @@ def require_writable(path: str | os.PathLike[str], suffixes: Sequence[str] = ())
     """
     if suffixes and Path(path).suffix.lower() not in suffixes:
         raise InputError(f"{path} has no suffix that can be written; use one of {', '.join(suffixes)}")
+    try:
+        _require_place(path)
+    except OSError as error:
+        raise InputError(f"{path} cannot be written ({error.strerror}); choose another path") from error
+
+
+def _require_place(path: str | os.PathLike[str]) -> None:
     target = _behind_links(path)
     folder = target.parent
     if target.is_dir():
@@ -82,6 +89,8 @@ def require_writable(path: str | os.PathLike[str], suffixes: Sequence[str] = ())
         if not os.access(path, os.W_OK):
             raise InputError(f"{path} is not writable; choose another path")
         return
+    if _is_open(path):
+        raise InputError(f"{path} leads to {target}, which is open already; name that file itself, or another")
     if not folder.exists():
         raise InputError(f"{path} cannot be written: the folder {folder} does not exist; create it first")
     if not folder.is_dir():
@@ -94,6 +103,19 @@ def require_writable(path: str | os.PathLike[str], suffixes: Sequence[str] = ())
 
 def _behind_links(path: str | os.PathLike[str]) -> Path:
     return Path(os.path.realpath(path)) if Path(path).is_symlink() else Path(path)
+
+
+def _is_open(path: str | os.PathLike[str]) -> bool:
+    """Whether links lead through the open files of a process, as those of /dev/stdout do."""
+    step = Path(path).absolute()
+    for _ in range(40):  # as many as a system follows
+        if not step.is_symlink():
+            break
+        folder = Path(os.path.realpath(step.parent))
+        if folder.name == "fd" and folder.is_relative_to("/proc"):
+            return True
+        step = folder / step.readlink()
+    return False
 
 
 def _is_stream(path: str | os.PathLike[str]) -> bool:

@@ -134,7 +134,12 @@ class EmbeddingSet:
 
     def without_groups(self) -> EmbeddingSet:
         """The set itself where no groups are known, else the same rows without them."""
-        return self if self.groups is None else replace(self, groups=None, group_names=None, group_codes=None)
+        if self.groups is None:
+            return self
+        found = replace(self, groups=None, group_names=None, group_codes=None)
+        if "fingerprint" in vars(self):  # it does not hold the groups
+            vars(found)["fingerprint"] = self.fingerprint
+        return found
 
     def subset(self, rows: Any, name: str | None = None) -> EmbeddingSet:
         """Return the set of the given rows, in the given order.

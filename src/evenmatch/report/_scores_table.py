@@ -45,7 +45,7 @@ def print_scores(summary: dict[str, Any], console: Console) -> None:
     few = [f"{row['target']:g}" for row in summary["tar_at_far"] if not row["enough_impostors"]]
     if few:
         console.print(f"too few impostor pairs for FAR {', '.join(few)}: under 30 false accepts are expected")
-    if any(row["tar_interval"] is not None for row in summary["tar_at_far"]):
+    if any(row[name] is not None for row in summary["tar_at_far"] for name in ("far_interval", "tar_interval")):
         how = f"{100 * summary['confidence']:g}% interval that leaves out one {summary['units']} at a time"
         console.print(f"[dim]in brackets: {how}[/dim]")
     if summary["groups"]:
