@@ -27,7 +27,8 @@ def atomic_path(path: str | os.PathLike[str]) -> Iterator[Path]:
 
     The temporary name ends in the same suffix, so writers that look at it do the right thing. If the body raises
     anything, Ctrl-C included, the temporary file is removed and a former `path` is left as it was. Raises `InputError`
-    if the folder is missing or not writable, if `path` is a folder, a disk, a socket or a link to an open file, or if the volume is full.
+    if the folder is missing or not writable, if `path` is a folder, a disk, a socket or a link to an open file, or if
+    the volume is full.
 
     Examples:
         >>> import tempfile
