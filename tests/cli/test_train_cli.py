@@ -224,16 +224,23 @@ def test_ctrl_c_while_training_is_one_line(config, tmp_path):
     import sys
 
     folder = tmp_path / "run"
-    command = [sys.executable, "-W", "ignore", "-m", "evenmatch", "train", str(config), "--out", str(folder)]
-    child = subprocess.Popen(
-        [*command, "--set", "schedule.steps=100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    # a process of a background shell ignores the signal, and so would its child
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); import evenmatch.cli as c; c.main()"
     )
-    assert child.stdout is not None
-    for line in child.stdout:
-        if line.startswith("step 1 of"):
-            child.send_signal(signal.SIGINT)
-            break
-    _, said = child.communicate(timeout=120)
+    command = [sys.executable, "-W", "ignore", "-c", code, "train", str(config), "--out", str(folder)]
+    with subprocess.Popen(
+        [*command, "--set", "schedule.steps=100000"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                if line.startswith("step 1 of"):
+                    child.send_signal(signal.SIGINT)
+                    break
+            _, said = child.communicate(timeout=120)
+        finally:
+            child.kill()
     assert child.returncode == 130
     assert said == f"interrupted; continue with: evenmatch train --resume {folder}\n"
 
