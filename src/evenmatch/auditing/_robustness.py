@@ -101,6 +101,8 @@ class Robustness:
         FigureCanvasAgg(figure)
         for quantity, ax in zip(("far", "frr", "opis"), figure.subplots(1, 3), strict=True):
             self.plot(quantity, ax)
+            ax.get_legend().remove()
+        figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=len(DISTURBANCES))
         with atomic_path(path) as temporary:
             figure.savefig(temporary, dpi=200)
 

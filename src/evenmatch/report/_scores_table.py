@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -31,7 +32,9 @@ def print_scores(summary: dict[str, Any], console: Console) -> None:
         )
     console.print(facts_table(rows))
     console.print()
-    table = Table(title="TAR at FAR", title_justify="left", title_style="bold")
+    table = Table(
+        title="TAR at FAR", title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0)
+    )
     for name in ("FAR at most", "threshold", "FAR", "TAR"):
         table.add_column(name, justify="right")
     for row in summary["tar_at_far"]:
@@ -50,7 +53,7 @@ def print_scores(summary: dict[str, Any], console: Console) -> None:
         console.print(f"[dim]in brackets: {how}[/dim]")
     if summary["groups"]:
         title = f"Groups at the threshold of FAR {summary['tar_at_far'][0]['target']:g}"
-        groups = Table(title=title, title_justify="left", title_style="bold")
+        groups = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         groups.add_column("group")
         for name in ("FAR", "FRR"):
             groups.add_column(name, justify="right")
