@@ -53,6 +53,9 @@ def lines(runs: pd.DataFrame, table: pd.DataFrame) -> list[str]:
         rows = runs[(runs["stage"] == stage) & (runs["arm"] == "")]
         found.append(f"thresholds without TCM, {classes} classes: FAR 10% at {each(rows, 'threshold_low', '.2f')}; "
                      f"1% at {each(rows, 'threshold_high', '.2f')}")  # fmt: skip
+    letters = runs[(runs["stage"] == "select") & (runs["data"] == "glyphs") & (runs["arm"] == "")]
+    opis = ", ".join(f"{base} {1e3 * value:.1f}" for base, value in zip(letters["base"], letters["opis"], strict=True))
+    found.append(f"OPIS ×1e-3 of the base losses alone on glyphs' validation letters: {opis}")
     adaptive = (
         table[table["form"] == "adaptive"].set_index("base")["choice"].map(lambda choice: json.loads(choice)["weight"])
     )

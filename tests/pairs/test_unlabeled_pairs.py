@@ -81,3 +81,12 @@ def test_an_estimate_is_refused_before_it_is_made(monkeypatch):
     monkeypatch.setattr(SampleEngine, "__call__", None)
     with pytest.raises(InputError, match=r"an estimate from 500,000 of 1,999,000; use another engine"):
         count_unlabeled(embedded(2000), engine=SampleEngine(pairs=5e5))
+
+
+def test_an_estimate_of_an_engine_of_another_kind_is_refused_too():
+    def estimating(problem, ladder, **options):
+        return SampleEngine(pairs=5e5)(problem, ladder, **options)
+
+    estimating.precision = "exact"
+    with pytest.raises(InputError, match=r"an estimate from [\d,]+ of 1,999,000; use another engine"):
+        count_unlabeled(embedded(2000), engine=estimating)

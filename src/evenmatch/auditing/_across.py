@@ -10,6 +10,7 @@ import numpy as np
 
 from evenmatch.auditing._audit import Audit
 from evenmatch.auditing._precision import refuse_estimate
+from evenmatch.auditing._records import records
 from evenmatch.embeddings import EmbeddingSet
 from evenmatch.errors import InputError, UnreachableTargetError
 from evenmatch.measures import InsufficientCountsError, class_rates_at, rates_at, threshold_at_far
@@ -52,14 +53,13 @@ class AcrossAudit:
 
     def summary(self) -> dict[str, Any]:
         """Everything as a dict that JSON can hold; NaN is None."""
-        rows = zip(self.table.index.tolist(), self.table.to_dict("records"), strict=True)
         return {
             "threshold": self.threshold,
             "target": self.target,
             "fixed_on": self.fixed_on,
             "metric": self.metric,
-            "spread": _json_safe(self.spread),
-            "sets": [{"set": name} | _json_safe(row) for name, row in rows],
+            "spread": {name: None if value != value else value for name, value in self.spread.items()},
+            "sets": records(self.table),
         }
 
 
@@ -142,10 +142,6 @@ def audit_across(
     table = pd.DataFrame.from_dict(rows, orient="index")
     table.index.name = "set"
     return AcrossAudit(threshold, far, on, metric, table)
-
-
-def _json_safe(row: Mapping[Any, Any]) -> dict[str, Any]:
-    return {str(key): None if value != value else value for key, value in row.items()}
 
 
 def _spread(values: np.ndarray) -> float:

@@ -117,15 +117,22 @@ def count_unlabeled(
     indices = np.array([grid.index_at_or_above(float(t)) for t in thresholds], dtype=np.int64)
     inside = np.unique(indices[indices < grid.size])
     ladder = Ladder.build(grid, inside)
-    if isinstance(run, SampleEngine) and (pairs := run.pairs_for(problem, ladder)) < problem.n_pairs:
-        raise InputError(
-            f"samples without labels need every pair, and this is an estimate from {pairs:,} of {problem.n_pairs:,}; "
-            "use another engine"
-        )
+    if isinstance(run, SampleEngine):  # says so before the work; another engine may estimate, too
+        _require_all(run.pairs_for(problem, ladder), problem)
     counts: PairCounts = run(problem, ladder, progress=progress)
+    if counts.sampling is not None:
+        _require_all(counts.sampling.pairs, problem)
     counts.require_conserved(problem.n_pairs)
     accepted = np.zeros((embeddings.n, indices.size), dtype=np.int64)
     for column, index in enumerate(indices):
         if index < grid.size:
             accepted[:, column] = counts.negatives_accepted[:, counts.column(float(grid.threshold(index)))]
     return UnlabeledCounts(grid, counts.pooled_negatives, grid.threshold(indices).astype(np.float64), accepted)
+
+
+def _require_all(pairs: int, problem: Problem) -> None:
+    if pairs < problem.n_pairs:
+        raise InputError(
+            f"samples without labels need every pair, and this is an estimate from {pairs:,} of {problem.n_pairs:,}; "
+            "use another engine"
+        )
